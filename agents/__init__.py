@@ -1,0 +1,1 @@
+"""What happens to the stream: the fold, history, gateways."""

@@ -1,0 +1,1 @@
+"""One interface to a bus, several ways to reach it."""

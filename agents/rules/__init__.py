@@ -1,0 +1,1 @@
+"""The pure core: a room is a fold over its log."""

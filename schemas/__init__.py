@@ -1,0 +1,1 @@
+"""The typed records of the building, their Avro schemas and their bytes."""

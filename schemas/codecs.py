@@ -1,0 +1,134 @@
+"""Records to bytes and back, in Confluent's wire format: 0x00, schema id as 4 bytes big-endian, Avro body.
+
+Pure: the ids come from outside (`streams.registry` asks the registry). A schema id met for the first time raises
+`SchemaNotCached`; the caller looks it up and calls `learn`, then decodes again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import msgspec
+
+from schemas import commands, records, rows
+from schemas.errors import SchemaNotCached, Undecodable
+
+NAMESPACE = "atrium"
+SCHEMA_FOLDER = Path(__file__).parent / "avro"
+PUBLIC: tuple[type[msgspec.Struct], ...] = (
+    records.Reading, records.Tick, records.Intent, records.CommandResult, records.DeviceChanged, records.PolicyChanged,
+    records.Device, records.RoomInfo, records.Beacon, records.Policy, records.DeadLetter,
+    commands.Command, commands.Effect,
+    rows.Room, rows.OccupancyRow, rows.AveragesRow, rows.ActuationRow,
+)  # fmt: skip
+"""Every record that travels on a topic by itself; each has a subject named like its full name."""
+_BY_NAME = {f"{NAMESPACE}.{cls.__name__}": cls for cls in PUBLIC}
+_HEADER = 5
+
+
+def subject_of(cls: type[msgspec.Struct]) -> str:
+    """The registry's subject of a record (RecordNameStrategy)."""
+    return f"{NAMESPACE}.{cls.__name__}"
+
+
+@cache
+def schema_text(name: str) -> str:
+    """The self-contained schema of a record as JSON: references inlined where they are first used."""
+    return json.dumps(_inline(json.loads(_file_text(name)), {name}), separators=(",", ":"))
+
+
+def _file_text(name: str) -> str:
+    return (SCHEMA_FOLDER / f"{name}.avsc").read_text(encoding="utf-8")
+
+
+def _inline(node: Any, seen: set[str]) -> Any:
+    if isinstance(node, str) and node.startswith(f"{NAMESPACE}."):
+        if node in seen:
+            return node
+        seen.add(node)
+        return _inline(json.loads(_file_text(node)), seen)
+    if isinstance(node, list):
+        return [_inline(item, seen) for item in node]
+    if isinstance(node, dict):
+        return {key: _inline(value, seen) if key in ("type", "items", "values", "fields") else value for key, value in node.items()}
+    return node
+
+
+@cache
+def _parsed(name: str) -> Any:
+    return fastavro.parse_schema(json.loads(schema_text(name)))
+
+
+def avro_body(record: msgspec.Struct) -> bytes:
+    """The Avro body of a record, without the wire header."""
+    out = io.BytesIO()
+    fields = msgspec.to_builtins(record, builtin_types=(datetime, time, bytes))
+    fastavro.schemaless_writer(out, _parsed(subject_of(type(record))), fields)
+    return out.getvalue()
+
+
+class Codecs:
+    """Encodes the records of `PUBLIC`, decodes every known schema id into today's classes."""
+
+    def __init__(self, ids: Mapping[type[msgspec.Struct], int]) -> None:
+        self._header = {cls: b"\x00" + schema_id.to_bytes(4, "big") for cls, schema_id in ids.items()}
+        self._writers: dict[int, tuple[type[msgspec.Struct], Any]] = {
+            schema_id: (cls, _parsed(subject_of(cls))) for cls, schema_id in ids.items()
+        }
+
+    def encode(self, record: msgspec.Struct) -> bytes:
+        """Wire bytes of a record; the same record gives the same bytes."""
+        return self._header[type(record)] + avro_body(record)
+
+    def knows(self, schema_id: int) -> bool:
+        """Whether `decode` can read bodies of this id."""
+        return schema_id in self._writers
+
+    def learn(self, schema_id: int, schema_json: str) -> None:
+        """Add a writer's schema from the registry. Raises `Undecodable` if it is none of our records."""
+        try:
+            writer: Any = fastavro.parse_schema(json.loads(schema_json))
+            cls = _BY_NAME[writer["name"]]
+        except (KeyError, TypeError, ValueError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
+            raise Undecodable(f"schema id {schema_id} is not one of the building's records: {error!r}") from error
+        self._writers[schema_id] = (cls, writer)
+
+    def decode(self, data: bytes | None) -> Any:
+        """The record in `data`. Raises `SchemaNotCached` for an id not yet learnt, `Undecodable` for anything broken."""
+        if data is None or len(data) < _HEADER or data[0] != 0:
+            raise Undecodable("not in Confluent wire format" if data else "empty value")
+        schema_id = int.from_bytes(data[1:_HEADER], "big")
+        try:
+            cls, writer = self._writers[schema_id]
+        except KeyError:
+            raise SchemaNotCached(schema_id) from None
+        source = io.BytesIO(data)
+        source.seek(_HEADER)
+        try:
+            fields = fastavro.schemaless_reader(source, writer, _parsed(subject_of(cls)))
+            record = msgspec.convert(fields, cls)
+        except Exception as error:  # a broken body can raise nearly anything inside the Avro reader
+            raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {error!r}") from error
+        if source.tell() != len(data):
+            raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {len(data) - source.tell()} bytes too many")
+        return record
+
+
+def _default_policy() -> records.Policy:
+    values: dict[str, Any] = {"revision": 0}
+    for field in json.loads(_file_text(subject_of(records.Policy)))["fields"]:
+        if "default" in field:  # a time-millis default is milliseconds after midnight
+            at_ms = isinstance(field["type"], dict)
+            values[field["name"]] = (datetime.min + timedelta(milliseconds=field["default"])).time() if at_ms else field["default"]
+    return msgspec.convert(values, records.Policy)
+
+
+DEFAULT_POLICY = _default_policy()
+"""Revision 0: the defaults written in `atrium.Policy.avsc`."""

@@ -1,0 +1,228 @@
+"""What goes into a room's log and what the directory publishes: one frozen class per `.avsc` record, same names, same fields.
+
+Values stand in the unit their field or `Kind` names; instants are aware UTC datetimes with whole milliseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Kind(StrEnum):
+    """A quantity and its unit; motion is 0 or 1."""
+
+    unknown = "unknown"
+    temperature_c = "temperature_c"
+    humidity_pct = "humidity_pct"
+    illuminance_lx = "illuminance_lx"
+    co2_ppm = "co2_ppm"
+    motion = "motion"
+    battery_pct = "battery_pct"
+    closed_pct = "closed_pct"
+    valve_pct = "valve_pct"
+    level_pct = "level_pct"
+
+
+class DeviceRole(StrEnum):
+    """What a device is for."""
+
+    unknown = "unknown"
+    multisensor = "multisensor"
+    radiator_valve = "radiator_valve"
+    blind = "blind"
+    dimmer = "dimmer"
+
+
+class Bus(StrEnum):
+    """The network a device hangs on."""
+
+    unknown = "unknown"
+    knx = "knx"
+    zwave = "zwave"
+
+
+class Slot(StrEnum):
+    """Priority slots, highest first (after BACnet's priority array, ANSI/ASHRAE 135 clause 19)."""
+
+    unknown = "unknown"
+    safety = "safety"
+    protection = "protection"
+    manual = "manual"
+    schedule = "schedule"
+    comfort = "comfort"
+    default = "default"
+
+
+class ResultStatus(StrEnum):
+    """How a command ended."""
+
+    unknown = "unknown"
+    done = "done"
+    failed = "failed"
+    expired = "expired"
+    superseded = "superseded"
+    refused = "refused"
+    unverified = "unverified"
+
+
+class IntentAction(StrEnum):
+    """`set` takes the manual slot, `release` gives it back."""
+
+    unknown = "unknown"
+    set = "set"
+    release = "release"
+
+
+class EffectState(StrEnum):
+    """How far a gateway got with a command."""
+
+    unknown = "unknown"
+    started = "started"
+    done = "done"
+
+
+class Position(Struct, frozen=True):
+    """Where in which log; `log_id` is Kafka's topic id, so a recreated topic is a new log."""
+
+    log_id: str
+    partition: int
+    offset: int
+
+
+class Reading(Struct, frozen=True):
+    """One value of one device; `at` is the device's own claim of when."""
+
+    device_id: int
+    kind: Kind
+    value: float
+    at: datetime
+
+
+class Tick(Struct, frozen=True):
+    """A room's own wake-up."""
+
+    wake_at: datetime
+
+
+class Intent(Struct, frozen=True):
+    """What a person wants of one actuator, or of all of a kind in the room."""
+
+    action: IntentAction
+    kind: Kind
+    at: datetime
+    value_pct: float | None = None
+    device_id: int | None = None
+    until_at: datetime | None = None
+    source: str = ""
+    reason: str = ""
+
+
+class CommandResult(Struct, frozen=True):
+    """How a command to an actuator ended."""
+
+    command_id: str
+    device_id: int
+    status: ResultStatus
+    at: datetime
+    reported_pct: float | None = None
+    reason: str = ""
+
+
+class Device(Struct, frozen=True):
+    """A device and where it hangs."""
+
+    device_id: int
+    revision: int
+    name: str
+    room_id: str
+    role: DeviceRole
+    bus: Bus
+    line_id: str
+    knx_floor: int | None = None
+    knx_bloc: int | None = None
+    zwave_node: int | None = None
+    simulated: bool = False
+
+
+class DeviceChanged(Struct, frozen=True):
+    """A device enters or changes in a room, or leaves it (`device` is None)."""
+
+    device_id: int
+    revision: int
+    device: Device | None = None
+
+
+class Policy(Struct, frozen=True):
+    """Every number of every rule; `schemas.codecs.DEFAULT_POLICY` has the defaults of the `.avsc`, which says what each means."""
+
+    revision: int
+    time_zone: str
+    day_starts: time
+    day_ends: time
+    valve_occupied_pct: float
+    valve_vacant_pct: float
+    valve_dwell_s: int
+    humid_above_pct: float
+    humid_clear_below_pct: float
+    blind_humid_closed_pct: float
+    blind_dark_closed_pct: float
+    blind_default_closed_pct: float
+    blind_dwell_s: int
+    dark_at_most_lx: float
+    bright_above_lx: float
+    light_on_pct: float
+    light_off_pct: float
+    light_dwell_s: int
+    lamp_full_lx: float
+    lamp_settle_s: int
+    dark_needs_occupancy: bool
+    vacancy_timeout_light_s: int
+    vacancy_timeout_heating_s: int
+    motion_stale_s: int
+    reading_stale_s: int
+    manual_lease_s: int
+    command_ttl_s: int
+
+
+class PolicyChanged(Struct, frozen=True):
+    """The whole policy now in force in the room."""
+
+    policy: Policy
+
+
+RoomEvent = Reading | Tick | Intent | CommandResult | DeviceChanged | PolicyChanged
+
+
+class RoomInfo(Struct, frozen=True):
+    """A room of the building."""
+
+    room_id: str
+    revision: int
+    number: int
+    floor: int
+    name: str
+
+
+class Beacon(Struct, frozen=True):
+    """A Bluetooth beacon and the room it stands for."""
+
+    uuid: str
+    major: int
+    minor: int
+    room_id: str
+    revision: int
+
+
+class DeadLetter(Struct, frozen=True):
+    """A record that could not be used, why, and its bytes."""
+
+    reason: str
+    detail: str
+    topic: str
+    position: Position
+    at: datetime
+    key: bytes | None = None
+    value: bytes | None = None

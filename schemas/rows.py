@@ -1,0 +1,125 @@
+"""The rows of the tables. `Room` is the only state the fold reads; the others are projections of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from schemas.commands import Proposal
+from schemas.records import Device, Kind, Policy, Position, ResultStatus
+
+
+class OccupancyState(StrEnum):
+    """Whether people are in a room; unknown is never treated as vacant."""
+
+    unknown = "unknown"
+    vacant = "vacant"
+    occupied = "occupied"
+
+
+class Sensed(Struct, frozen=True):
+    """The last value of one kind from one device."""
+
+    device_id: int
+    kind: Kind
+    value: float
+    at: datetime
+    logged_at: datetime
+
+
+class Bucket(Struct, frozen=True):
+    """Sum and count of one kind's readings in one 5-minute span of event time."""
+
+    kind: Kind
+    start_at: datetime
+    total: float
+    count: int
+
+
+class Lease(Struct, frozen=True):
+    """A person's hold on an actuator."""
+
+    value_pct: float
+    source: str
+    reason: str
+    since_at: datetime
+    until_at: datetime
+
+
+class Actuator(Struct, frozen=True):
+    """One actuator as the room knows it: what it wants, what was reported, who won."""
+
+    device_id: int
+    kind: Kind
+    desired_pct: float | None = None
+    desired_at: datetime | None = None
+    winner: Proposal | None = None
+    losers: tuple[Proposal, ...] = ()
+    comfort: Proposal | None = None
+    lease: Lease | None = None
+    auto_changed_at: datetime | None = None
+    reported_pct: float | None = None
+    reported_at: datetime | None = None
+    pending_command_id: str | None = None
+    pending_until_at: datetime | None = None
+    last_status: ResultStatus = ResultStatus.unknown
+    last_reason: str = ""
+
+
+class Occupancy(Struct, frozen=True):
+    """People in the room, for light and for heating; `position` is the event that last changed it."""
+
+    position: Position
+    light: OccupancyState
+    light_since_at: datetime
+    heating: OccupancyState
+    heating_since_at: datetime
+    motion: bool
+    motion_at: datetime | None = None
+    still_since_at: datetime | None = None
+
+
+class Room(Struct, frozen=True):
+    """Everything a room knows; table `rooms`. An event at or below `position` changes nothing."""
+
+    position: Position
+    now_at: datetime
+    wake_at: datetime | None
+    policy: Policy
+    devices: tuple[Device, ...]
+    departed: dict[str, int]
+    sensed: tuple[Sensed, ...]
+    buckets: tuple[Bucket, ...]
+    occupancy: Occupancy
+    day: bool | None
+    humid: bool | None
+    dark: bool | None
+    bright: bool | None
+    lamp_settling_until_at: datetime | None
+    actuation_position: Position
+    actuators: tuple[Actuator, ...]
+    readings: int
+    late: int
+    rejected: int
+
+
+class OccupancyRow(Struct, frozen=True):
+    """Table `occupancy`."""
+
+    occupancy: Occupancy
+
+
+class AveragesRow(Struct, frozen=True):
+    """Table `averages`: closed buckets of the last 3 h, by start, then kind."""
+
+    position: Position
+    buckets: tuple[Bucket, ...]
+
+
+class ActuationRow(Struct, frozen=True):
+    """Table `actuation`: desired, reported, winner, losers and lease of each actuator."""
+
+    position: Position
+    actuators: tuple[Actuator, ...]

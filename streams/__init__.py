@@ -1,0 +1,1 @@
+"""Kafka and Faust: topics, tables, the batch lane, the roles' entry points."""

@@ -1,0 +1,124 @@
+"""Configuration, read once at an entry point and handed down as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from schemas.errors import BuildingError
+
+
+class BadSetting(BuildingError):
+    """A setting that cannot be used; the message says which and what would do."""
+
+    reason = "bad_setting"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Every setting. None means: embedded (for a service) or a free port (for a port)."""
+
+    home: Path
+    kafka_bootstrap_servers: str | None = None
+    kafka_client: dict[str, str] = {}
+    database_url: str | None = None
+    schema_registry_url: str | None = None
+    api_port: int | None = None
+    kafka_port: int | None = None
+    postgres_port: int | None = None
+    registry_port: int | None = None
+    simulator_port: int | None = None
+    rooms_web_port: int | None = None
+    simulator_enabled: bool = True
+    simulator_seed: int = 4
+    simulator_speed: float = 1.0
+
+    @property
+    def kafka(self) -> str:
+        """Bootstrap servers of the Kafka in use. Raises `BadSetting` where none is set."""
+        return _need(self.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
+
+    @property
+    def database(self) -> str:
+        """URL of the PostgreSQL in use. Raises `BadSetting` where none is set."""
+        return _need(self.database_url, "DATABASE_URL")
+
+    @property
+    def registry(self) -> str:
+        """URL of the schema registry in use. Raises `BadSetting` where none is set."""
+        return _need(self.schema_registry_url, "SCHEMA_REGISTRY_URL")
+
+    @property
+    def librdkafka(self) -> dict[str, str]:
+        """Client settings for confluent-kafka: bootstrap servers plus SASL and TLS as given."""
+        return {"bootstrap.servers": self.kafka, **self.kafka_client}
+
+
+def _need(value: str | None, name: str) -> str:
+    if not value:
+        raise BadSetting(f"{name} is not set: run under `atrium up`, which sets it, or set it to your own")
+    return value
+
+
+_CLIENT_KEYS = {
+    "KAFKA_SECURITY_PROTOCOL": "security.protocol",
+    "KAFKA_SASL_MECHANISM": "sasl.mechanism",
+    "KAFKA_SASL_USERNAME": "sasl.username",
+    "KAFKA_SASL_PASSWORD": "sasl.password",
+    "KAFKA_SSL_CA_LOCATION": "ssl.ca.location",
+    "KAFKA_SSL_CERTIFICATE_LOCATION": "ssl.certificate.location",
+    "KAFKA_SSL_KEY_LOCATION": "ssl.key.location",
+    "KAFKA_SSL_KEY_PASSWORD": "ssl.key.password",
+}
+
+
+def read_settings(env: Mapping[str, str]) -> Settings:
+    """Settings from environment variables. Raises `BadSetting` naming the variable that is wrong."""
+    return Settings(
+        home=Path(env.get("ATRIUM_HOME") or ".atrium").expanduser().resolve(),
+        kafka_bootstrap_servers=env.get("KAFKA_BOOTSTRAP_SERVERS") or None,
+        kafka_client={key: env[name] for name, key in _CLIENT_KEYS.items() if env.get(name)},
+        database_url=env.get("DATABASE_URL") or None,
+        schema_registry_url=env.get("SCHEMA_REGISTRY_URL") or None,
+        api_port=_port(env, "ATRIUM_API_PORT"),
+        kafka_port=_port(env, "ATRIUM_KAFKA_PORT"),
+        postgres_port=_port(env, "ATRIUM_POSTGRES_PORT"),
+        registry_port=_port(env, "ATRIUM_REGISTRY_PORT"),
+        simulator_port=_port(env, "ATRIUM_SIMULATOR_PORT"),
+        rooms_web_port=_port(env, "ATRIUM_ROOMS_WEB_PORT"),
+        simulator_enabled=_flag(env, "ATRIUM_SIMULATOR", default=True),
+        simulator_seed=int(_number(env, "ATRIUM_SIMULATOR_SEED", 4)),
+        simulator_speed=_number(env, "ATRIUM_SIMULATOR_SPEED", 1.0),
+    )
+
+
+def _port(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise BadSetting(f"{name}={text!r} is not a port: give a number from 1 to 65535")
+    return int(text)
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        raise BadSetting(f"{name}={text!r} is not a number") from None
+    if not 0 < number < 1e9:
+        raise BadSetting(f"{name}={text!r} is out of range: give a number above 0")
+    return number
+
+
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = (env.get(name) or "").lower()
+    if not text:
+        return default
+    if text not in ("1", "0", "true", "false", "yes", "no", "on", "off"):
+        raise BadSetting(f"{name}={text!r}: give 1 or 0")
+    return text in ("1", "true", "yes", "on")
