@@ -1,0 +1,28 @@
+"""Readiness and health of a process, told to whoever started it by systemd's sd_notify protocol.
+
+The supervisor of `atrium up` listens on `$NOTIFY_SOCKET`, and so does systemd for a `Type=notify` unit: one way for both.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+_ADDRESS = os.environ.get("NOTIFY_SOCKET", "")
+
+
+def notify(*, ready: bool = False, status: str | None = None) -> None:
+    """Say that this process serves (`ready`) or what is wrong with it (`status`, "" once it is well again).
+
+    Does nothing where nobody listens: a health report must never stop the work it reports on.
+    """
+    lines = (["READY=1"] if ready else []) + ([] if status is None else [f"STATUS={' '.join(status.split())}"])
+    if not _ADDRESS or not lines:
+        return
+    address = "\0" + _ADDRESS[1:] if _ADDRESS.startswith("@") else _ADDRESS
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.setblocking(False)
+        try:
+            sender.sendto("\n".join(lines).encode(), address)
+        except OSError:  # the listener is gone or its queue is full: see the docstring
+            return
