@@ -1,0 +1,93 @@
+"""The schema registry (Confluent's API): what we write is registered once, what we read is looked up once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from schemas.codecs import PUBLIC, Codecs, schema_text, subject_of
+from schemas.errors import RegistryUnavailable, UnknownSchema
+
+COMPATIBILITY = "FULL_TRANSITIVE"
+"""Of every public subject: any reader, old or new, reads any record, old or new."""
+
+_TIMEOUT_S = 5.0
+_ATTEMPTS = 3
+_NOT_FOUND = 404
+_CONFLICT = 409
+_BUSY = 429
+_logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+async def register_all(url: str) -> Codecs:
+    """Codecs for every record of `PUBLIC`, each registered under its subject; a schema already there is only looked up.
+
+    Raises `RegistryUnavailable` when the registry is away, `SchemaRegistryError` when it refuses a schema as incompatible.
+    """
+    return Codecs(await asyncio.to_thread(_register, url))
+
+
+async def look_up(url: str, codecs: Codecs, schema_id: int) -> None:
+    """Teach `codecs` the writer's schema of an id.
+
+    Raises `UnknownSchema` when the registry does not have it, `RegistryUnavailable` when it is away, `Undecodable` when
+    it is not one of our records.
+    """
+    codecs.learn(schema_id, await asyncio.to_thread(_fetch, url, schema_id))
+
+
+def _register(url: str) -> dict[type[msgspec.Struct], int]:
+    with _client(url) as client:
+        return {cls: _id_of(client, subject_of(cls)) for cls in PUBLIC}
+
+
+def _id_of(client: SchemaRegistryClient, subject: str) -> int:
+    schema = Schema(schema_text(subject), "AVRO")
+    try:
+        found = int(_ask(lambda: client.lookup_schema(subject, schema).schema_id) or 0)
+    except SchemaRegistryError as error:
+        if error.http_status_code != _NOT_FOUND:
+            raise
+        found = _ask(lambda: client.register_schema(subject, schema))
+        _ask(lambda: client.set_compatibility(subject, COMPATIBILITY), again_on=_CONFLICT)  # another role is setting it too
+        _logger.info("registered %s as schema %s", subject, found)
+    return found
+
+
+def _fetch(url: str, schema_id: int) -> str:
+    with _client(url) as client:
+        try:
+            text = _ask(lambda: client.get_schema(schema_id).schema_str)
+        except SchemaRegistryError as error:
+            if error.http_status_code == _NOT_FOUND:
+                raise UnknownSchema(schema_id) from error
+            raise
+    return str(text)
+
+
+def _client(url: str) -> SchemaRegistryClient:
+    return SchemaRegistryClient({"url": url, "timeout": _TIMEOUT_S, "max.retries": 0})
+
+
+def _ask(call: Callable[[], _T], *, again_on: int = _BUSY) -> _T:
+    """Ask, and ask again if the registry stumbles: roles that start together register the same schema at the same time."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return call()
+        except SchemaRegistryError as error:
+            if error.http_status_code < 500 and error.http_status_code not in (_BUSY, again_on):
+                raise
+            cause: Exception = error
+        except Exception as error:  # the HTTP library under the client is its own affair: whatever it raises means "not reached"
+            cause = error
+        if attempt < _ATTEMPTS:
+            time.sleep(0.2 * attempt)
+    raise RegistryUnavailable(f"schema registry does not answer: {cause}") from cause
