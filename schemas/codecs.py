@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ PUBLIC: tuple[type[msgspec.Struct], ...] = (
 """Every record that travels on a topic by itself; each has a subject named like its full name."""
 _BY_NAME = {f"{NAMESPACE}.{cls.__name__}": cls for cls in PUBLIC}
 _HEADER = 5
+_MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def subject_of(cls: type[msgspec.Struct]) -> str:
@@ -126,7 +127,7 @@ def _default_policy() -> records.Policy:
     for field in json.loads(_file_text(subject_of(records.Policy)))["fields"]:
         if "default" in field:  # a time-millis default is milliseconds after midnight
             at_ms = isinstance(field["type"], dict)
-            values[field["name"]] = (datetime.min + timedelta(milliseconds=field["default"])).time() if at_ms else field["default"]
+            values[field["name"]] = (_MIDNIGHT + timedelta(milliseconds=field["default"])).time() if at_ms else field["default"]
     return msgspec.convert(values, records.Policy)
 
 

@@ -55,14 +55,23 @@ COMMANDS_ZWAVE = Topic(
     name="building.commands.zwave", key="line id", partitions=LINE_PARTITIONS, retention=timedelta(days=1),
     records=(commands.Command,), writer="rooms",
 )  # fmt: skip
-DEVICES = Topic(name="building.devices", key="device id", partitions=1, retention=None, records=(records.Device,), writer="directory")
+DEVICES = Topic(
+    name="building.devices", key="device id", partitions=1, retention=None, records=(records.Device,), writer="directory"
+)
 ROOMS = Topic(name="building.rooms", key="room id", partitions=1, retention=None, records=(records.RoomInfo,), writer="directory")
 BEACONS = Topic(
     name="building.beacons", key="uuid/major/minor", partitions=1, retention=None, records=(records.Beacon,), writer="directory"
 )
-POLICIES = Topic(name="building.policies", key="room id", partitions=1, retention=None, records=(records.Policy,), writer="directory")
+POLICIES = Topic(
+    name="building.policies", key="room id", partitions=1, retention=None, records=(records.Policy,), writer="directory"
+)
 EFFECTS = Topic(
-    name="building.effects", key="device id", partitions=LINE_PARTITIONS, retention=None, records=(commands.Effect,), writer="gateways"
+    name="building.effects",
+    key="device id",
+    partitions=LINE_PARTITIONS,
+    retention=None,
+    records=(commands.Effect,),
+    writer="gateways",
 )
 DEAD_LETTERS = Topic(
     name="building.dead-letters", key="original key", partitions=1, retention=timedelta(days=30),

@@ -1,0 +1,66 @@
+"""Averages over the last 3 h from 5-minute buckets of event time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from schemas.records import Kind, Position, Reading
+from schemas.rows import AveragesRow, Bucket
+
+BUCKET = timedelta(minutes=5)
+SPAN = timedelta(hours=3)
+AVERAGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx, Kind.co2_ppm})
+"""Kinds that have averages; motion and positions do not."""
+
+
+class Filed(Struct, frozen=True):
+    """The open buckets after a reading; `late` when the reading came after its bucket had closed."""
+
+    buckets: tuple[Bucket, ...]
+    late: bool
+
+
+def bucket_start(at: datetime) -> datetime:
+    """The multiple of 5 min at or before an instant."""
+    return at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
+
+
+def file_reading(buckets: tuple[Bucket, ...], reading: Reading, now: datetime) -> Filed:
+    """Add a reading to the bucket of its own time; an `at` ahead of `now` counts as now. Open are the current bucket and the one before."""
+    at = reading.at if reading.at < now else now
+    start = bucket_start(at)
+    for index, bucket in enumerate(buckets):
+        if bucket.kind is reading.kind and bucket.start_at == start:
+            filled = Bucket(reading.kind, start, bucket.total + reading.value, bucket.count + 1)
+            return Filed((*buckets[:index], filled, *buckets[index + 1 :]), late=False)
+    if start < bucket_start(now) - BUCKET:
+        return Filed(buckets, late=True)
+    return Filed((*buckets, Bucket(reading.kind, start, reading.value, 1)), late=False)
+
+
+def closed_by(buckets: tuple[Bucket, ...], now: datetime) -> tuple[Bucket, ...]:
+    """The buckets whose grace has passed: those before the previous one."""
+    oldest_open = bucket_start(now) - BUCKET
+    return tuple(bucket for bucket in buckets if bucket.start_at < oldest_open)
+
+
+def with_closed(row: AveragesRow | None, closed: Iterable[Bucket], position: Position) -> AveragesRow:
+    """The row with these buckets set. Setting one again changes nothing; what is 3 h older than the newest drops out."""
+    known = {(bucket.start_at, bucket.kind): bucket for bucket in (row.buckets if row else ())}
+    known.update({(bucket.start_at, bucket.kind): bucket for bucket in closed})
+    newest = max(start for start, _ in known)
+    kept = sorted(key for key in known if key[0] > newest - SPAN)
+    return AveragesRow(position, tuple(known[key] for key in kept))
+
+
+def mean(buckets: Iterable[Bucket], kind: Kind, now: datetime) -> float | None:
+    """Mean of a kind's readings over the 3 h before `now`, from closed and open buckets together; None without readings."""
+    total, count = 0.0, 0
+    for bucket in buckets:
+        if bucket.kind is kind and bucket.start_at > now - SPAN:
+            total += bucket.total
+            count += bucket.count
+    return total / count if count else None

@@ -1,0 +1,40 @@
+"""Light for people at night or in the dark, held so that it never flickers by its own glow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agents.rules.arbitration import Opinion, Undecided, Wish
+from schemas.records import Kind, Policy
+from schemas.rows import Actuator, OccupancyState, Room
+
+
+def daylight_lx(illuminance_lx: float, actuators: Iterable[Actuator], policy: Policy) -> float:
+    """What the sensor sees less the lamps' own share: `lamp_full_lx` at 100 %, in proportion below."""
+    levels = [a.reported_pct if a.reported_pct is not None else a.desired_pct or 0.0 for a in actuators if a.kind is Kind.level_pct]
+    share = policy.lamp_full_lx * sum(levels) / len(levels) / 100 if levels else 0.0
+    return max(0.0, illuminance_lx - share)
+
+
+def light(room: Room, lamp: Actuator) -> Opinion:
+    """On when occupied at night or in the dark; once on, held by day until vacant or daylight above `bright_above_lx`."""
+    policy = room.policy
+    on = policy.light_on_pct
+    if room.dark and not policy.dark_needs_occupancy:
+        return Wish("light when dark", on, f"at most {policy.dark_at_most_lx:g} lx of daylight")
+    if room.occupancy.light is OccupancyState.unknown:
+        return Undecided("occupancy is unknown")
+    lit = lamp.comfort is not None and lamp.comfort.value_pct == on and on > policy.light_off_pct
+    if room.occupancy.light is OccupancyState.vacant:
+        if not policy.dark_needs_occupancy and lit and not room.bright:
+            return Wish("light until bright", on, f"daylight not above {policy.bright_above_lx:g} lx yet")
+        return Wish("off when vacant", policy.light_off_pct, f"no motion for {policy.vacancy_timeout_light_s / 60:g} min")
+    if room.day is False:
+        return Wish("light at night", on, f"occupied, after {policy.day_ends:%H:%M} or before {policy.day_starts:%H:%M}")
+    if room.dark:
+        return Wish("light when dark", on, f"occupied, at most {policy.dark_at_most_lx:g} lx of daylight")
+    if lit and not room.bright:
+        return Wish("light until bright", on, f"occupied, daylight not above {policy.bright_above_lx:g} lx yet")
+    if room.dark is None:
+        return Undecided("the light sensor is silent")
+    return Wish("off by day", policy.light_off_pct, "by day, with daylight")

@@ -1,0 +1,223 @@
+"""A room is a fold over its log: `step` is the whole of it. No clock, no I/O, no randomness."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agents.rules import occupancy
+from agents.rules.averages import AVERAGED, closed_by, file_reading
+from agents.rules.blinds import is_humid
+from agents.rules.decide import decide
+from agents.rules.devices import ACTUATES, change_device
+from agents.rules.lamps import after_report, daylight_flags
+from agents.rules.plausibility import PHYSICAL_RANGE, Refusal, refusal
+from agents.rules.policy import fault
+from schemas.codecs import DEFAULT_POLICY
+from schemas.commands import Command
+from schemas.records import (
+    CommandResult,
+    DeviceChanged,
+    Intent,
+    IntentAction,
+    Kind,
+    PolicyChanged,
+    Position,
+    Reading,
+    RoomEvent,
+    Tick,
+)
+from schemas.rows import Bucket, Lease, Room, Sensed
+
+
+class Outcome(Struct, frozen=True):
+    """What an event made of a room: its next state, commands to send, buckets that closed, and why it was set aside, if it was."""
+
+    room: Room
+    commands: tuple[Command, ...] = ()
+    closed: tuple[Bucket, ...] = ()
+    refused: Refusal | None = None
+
+
+def blank(position: Position, now: datetime) -> Room:
+    """A room nothing is known of, standing before its first event."""
+    before = Position(position.log_id, position.partition, position.offset - 1)
+    return Room(
+        position=before, now_at=now, wake_at=None, policy=DEFAULT_POLICY, devices=(), departed={}, sensed=(), buckets=(),
+        occupancy=occupancy.unknown_since(before, now), day=None, humid=None, dark=None, bright=None, lamp_settling_until_at=None,
+        actuation_position=before, actuators=(), readings=0, late=0, rejected=0,
+    )  # fmt: skip
+
+
+def applied(room: Room, position: Position) -> bool:
+    """Whether the room has this event already. Another log is new from its first event on."""
+    at = room.position
+    return at.log_id == position.log_id and at.partition == position.partition and position.offset <= at.offset
+
+
+def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: datetime) -> Outcome:
+    """Fold one event. `now` is the broker's stamp of a live room; the room's own time never goes back.
+
+    An event at or below the room's position changes nothing at all; one that cannot be used moves the position and says why.
+    """
+    if applied(room, position):
+        return Outcome(room)
+    logged_at, now = now, max(now, room.now_at)
+    match event:
+        case Reading():
+            return _reading(room, room_id, event, position, logged_at, now)
+        case Tick(wake_at=wake_at):
+            if wake_at != room.wake_at:
+                return Outcome(replace(room, position=position, now_at=now))
+            return _decided(room, room_id, position, max(now, wake_at))
+        case Intent():
+            refused = _intent_refusal(room, event, now)
+            if refused:
+                return _refuse(room, position, now, refused)
+            return _decided(_with_intent(room, event, position, now), room_id, position, now)
+        case CommandResult():
+            return _decided(_with_result(room, event, position, now), room_id, position, now)
+        case DeviceChanged():
+            return _decided(change_device(room, event, position, now), room_id, position, now)
+        case PolicyChanged(policy=policy):
+            why = fault(policy)
+            if why:
+                return _refuse(room, position, now, Refusal("bad_policy", why))
+            return _decided(
+                replace(room, policy=policy) if policy.revision > room.policy.revision else room, room_id, position, now
+            )
+
+
+def _refuse(room: Room, position: Position, now: datetime, refused: Refusal) -> Outcome:
+    return Outcome(replace(room, position=position, now_at=now, rejected=room.rejected + 1), refused=refused)
+
+
+def _decided(room: Room, room_id: str, position: Position, now: datetime) -> Outcome:
+    """Close what is due and let the rules decide."""
+    closed = closed_by(room.buckets, now) if room.buckets else ()
+    buckets = tuple(b for b in room.buckets if b not in closed) if closed else room.buckets
+    decision = decide(replace(room, position=position, now_at=now, buckets=buckets), room_id)
+    return Outcome(decision.room, decision.commands, closed)
+
+
+def _reading(room: Room, room_id: str, reading: Reading, position: Position, logged_at: datetime, now: datetime) -> Outcome:
+    device_id, kind = reading.device_id, reading.kind
+    refused = refusal(reading, logged_at)
+    if refused is None and not any(device.device_id == device_id for device in room.devices):
+        refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}")
+    if refused:
+        return _refuse(room, position, now, refused)
+
+    buckets, late = room.buckets, room.late
+    closed: tuple[Bucket, ...] = ()
+    if kind in AVERAGED:
+        filed = file_reading(buckets, reading, now)
+        buckets, late = filed.buckets, late + filed.late
+        closed = closed_by(buckets, now)
+        if closed:
+            buckets = tuple(bucket for bucket in buckets if bucket not in closed)
+
+    entry = Sensed(device_id, kind, reading.value, reading.at, now)
+    sensed, newest = _sensed_with(room.sensed, entry)
+    room_then = room
+    room = replace(
+        room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1,
+    )  # fmt: skip
+    if newest:
+        room = _noticed(room, entry, position, now)
+    if (room_then.wake_at is not None and now < room_then.wake_at) and not _asks_to_decide(room_then, room):
+        return Outcome(room, closed=closed)
+    decision = decide(room, room_id)
+    return Outcome(decision.room, decision.commands, closed)
+
+
+def _sensed_with(sensed: tuple[Sensed, ...], entry: Sensed) -> tuple[tuple[Sensed, ...], bool]:
+    """The last values with this one in; a value older than the device's own last one (out of order) changes nothing."""
+    for index, was in enumerate(sensed):
+        if was.device_id == entry.device_id and was.kind is entry.kind:
+            if entry.at < was.at:
+                return sensed, False
+            return (*sensed[:index], entry, *sensed[index + 1 :]), True
+    return (*sensed, entry), True
+
+
+def _noticed(room: Room, entry: Sensed, position: Position, now: datetime) -> Room:
+    """What the newest value of a kind means for occupancy, humidity, darkness or an actuator."""
+    match entry.kind:
+        case Kind.motion:
+            return replace(room, occupancy=occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now))
+        case Kind.humidity_pct:
+            return replace(room, humid=is_humid(room.humid, mean_of(room.sensed, Kind.humidity_pct), room.policy))
+        case Kind.illuminance_lx:
+            return daylight_flags(room, mean_of(room.sensed, Kind.illuminance_lx), now)
+        case Kind.closed_pct | Kind.valve_pct | Kind.level_pct:
+            return after_report(room, entry, position, now)
+        case _:
+            return room
+
+
+def mean_of(sensed: tuple[Sensed, ...], kind: Kind) -> float | None:
+    """Mean of the room's last values of a kind, in its unit; None without any."""
+    values = [s.value for s in sensed if s.kind is kind]
+    return sum(values) / len(values) if values else None
+
+
+def _asks_to_decide(was: Room, room: Room) -> bool:
+    """Whether a rule's input changed; a mere refresh is not worth deciding again."""
+    before, after = was.occupancy, room.occupancy
+    return (
+        (room.humid, room.dark, room.bright) != (was.humid, was.dark, was.bright)
+        or (before is not after and (before.light, before.heating, before.motion, before.still_since_at)
+            != (after.light, after.heating, after.motion, after.still_since_at))
+    )  # fmt: skip
+
+
+def _intent_refusal(room: Room, intent: Intent, now: datetime) -> Refusal | None:
+    if intent.kind not in ACTUATES.values():
+        return Refusal("unknown_kind", f"an intent names closed_pct, valve_pct or level_pct, not {intent.kind}")
+    if not _meant(room, intent):
+        which = f"device {intent.device_id}" if intent.device_id is not None else "actuator"
+        return Refusal("no_actuator", f"no {which} for {intent.kind} in this room")
+    if intent.action is IntentAction.release:
+        return None
+    if intent.action is not IntentAction.set:
+        return Refusal("unknown_action", "an intent sets or releases")
+    low, high = PHYSICAL_RANGE[intent.kind]
+    if intent.value_pct is None or not low <= intent.value_pct <= high:
+        return Refusal("out_of_range", f"{intent.kind} = {intent.value_pct}, possible are {low:g} to {high:g}")
+    if intent.until_at is not None and intent.until_at <= now:
+        return Refusal("lease_in_the_past", f"until {intent.until_at:%Y-%m-%dT%H:%M:%SZ}, logged {now:%Y-%m-%dT%H:%M:%SZ}")
+    return None
+
+
+def _meant(room: Room, intent: Intent) -> set[int]:
+    return {a.device_id for a in room.actuators if a.kind is intent.kind and intent.device_id in (None, a.device_id)}
+
+
+def _with_intent(room: Room, intent: Intent, position: Position, now: datetime) -> Room:
+    lease = None
+    if intent.action is IntentAction.set and intent.value_pct is not None:
+        until = intent.until_at or now + timedelta(seconds=room.policy.manual_lease_s)
+        lease = Lease(intent.value_pct, intent.source or "hand", intent.reason, now, until)
+    meant = _meant(room, intent)
+    actuators = tuple(replace(a, lease=lease) if a.device_id in meant else a for a in room.actuators)
+    return replace(room, actuators=actuators, actuation_position=position)
+
+
+def _with_result(room: Room, result: CommandResult, position: Position, now: datetime) -> Room:
+    actuators = []
+    for actuator in room.actuators:
+        if actuator.device_id == result.device_id:
+            if actuator.pending_command_id == result.command_id:
+                actuator = replace(
+                    actuator, pending_command_id=None, pending_until_at=None, last_status=result.status, last_reason=result.reason
+                )
+            if result.reported_pct is not None:
+                actuator = replace(actuator, reported_pct=result.reported_pct, reported_at=now)
+                room = after_report(
+                    room, Sensed(actuator.device_id, actuator.kind, result.reported_pct, result.at, now), position, now
+                )
+        actuators.append(actuator)
+    return replace(room, actuators=tuple(actuators), actuation_position=position)
