@@ -29,15 +29,15 @@ def bucket_start(at: datetime) -> datetime:
 
 
 def file_reading(buckets: tuple[Bucket, ...], reading: Reading, now: datetime) -> Filed:
-    """Add a reading to the bucket of its own time; an `at` ahead of `now` counts as now. Open are the current bucket and the one before."""
+    """Add a reading to its own time's bucket; `at` ahead of `now` counts as now. Open are the current bucket and the previous."""
     at = reading.at if reading.at < now else now
     start = bucket_start(at)
+    if now - at > BUCKET and start < bucket_start(now) - BUCKET:
+        return Filed(buckets, late=True)
     for index, bucket in enumerate(buckets):
         if bucket.kind is reading.kind and bucket.start_at == start:
             filled = Bucket(reading.kind, start, bucket.total + reading.value, bucket.count + 1)
             return Filed((*buckets[:index], filled, *buckets[index + 1 :]), late=False)
-    if start < bucket_start(now) - BUCKET:
-        return Filed(buckets, late=True)
     return Filed((*buckets, Bucket(reading.kind, start, reading.value, 1)), late=False)
 
 

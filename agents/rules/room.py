@@ -70,12 +70,12 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
             return _reading(room, room_id, event, position, logged_at, now)
         case Tick(wake_at=wake_at):
             if wake_at != room.wake_at:
-                return Outcome(replace(room, position=position, now_at=now))
+                return Outcome(replace(room, position=position))
             return _decided(room, room_id, position, max(now, wake_at))
         case Intent():
             refused = _intent_refusal(room, event, now)
             if refused:
-                return _refuse(room, position, now, refused)
+                return _refuse(room, position, refused)
             return _decided(_with_intent(room, event, position, now), room_id, position, now)
         case CommandResult():
             return _decided(_with_result(room, event, position, now), room_id, position, now)
@@ -84,14 +84,14 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
         case PolicyChanged(policy=policy):
             why = fault(policy)
             if why:
-                return _refuse(room, position, now, Refusal("bad_policy", why))
+                return _refuse(room, position, Refusal("bad_policy", why))
             return _decided(
                 replace(room, policy=policy) if policy.revision > room.policy.revision else room, room_id, position, now
             )
 
 
-def _refuse(room: Room, position: Position, now: datetime, refused: Refusal) -> Outcome:
-    return Outcome(replace(room, position=position, now_at=now, rejected=room.rejected + 1), refused=refused)
+def _refuse(room: Room, position: Position, refused: Refusal) -> Outcome:
+    return Outcome(replace(room, position=position, rejected=room.rejected + 1), refused=refused)
 
 
 def _decided(room: Room, room_id: str, position: Position, now: datetime) -> Outcome:
@@ -108,7 +108,7 @@ def _reading(room: Room, room_id: str, reading: Reading, position: Position, log
     if refused is None and not any(device.device_id == device_id for device in room.devices):
         refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}")
     if refused:
-        return _refuse(room, position, now, refused)
+        return _refuse(room, position, refused)
 
     buckets, late = room.buckets, room.late
     closed: tuple[Bucket, ...] = ()
