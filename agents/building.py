@@ -1,0 +1,147 @@
+"""PURE: what the building is, as the database and as the compacted topics have it, and what to write so that they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from datetime import time
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Struct
+
+from schemas.codecs import DEFAULT_POLICY
+from schemas.errors import BuildingError
+from schemas.records import Beacon, Device, DeviceChanged, Policy, PolicyChanged, RoomInfo
+from streams.topics import BEACONS, DEVICES, POLICIES, ROOM_EVENTS, ROOMS, Topic
+
+R = TypeVar("R", RoomInfo, Beacon, Device, Policy)
+
+
+_LARGEST_INT = 2**31 - 1
+
+
+class BadPolicy(BuildingError):
+    """A policy document that cannot be used; the message names the room, the field and what would do."""
+
+    reason = "bad_policy"
+
+
+class Building(Struct, frozen=True):
+    """Rooms, beacons, devices, policies by their topic's key. A policy of None is there but unusable: the last good one stays."""
+
+    rooms: Mapping[str, RoomInfo] = {}
+    beacons: Mapping[str, Beacon] = {}
+    devices: Mapping[str, Device] = {}
+    policies: Mapping[str, Policy | None] = {}
+
+    def records(self) -> Iterator[tuple[Topic, str, RoomInfo | Beacon | Device | Policy]]:
+        """Every usable record with its topic and key."""
+        for topic, table in ((ROOMS, self.rooms), (BEACONS, self.beacons), (DEVICES, self.devices)):
+            for key, record in table.items():
+                yield topic, key, record
+        for key, policy in self.policies.items():
+            if policy is not None:
+                yield POLICIES, key, policy
+
+
+class Write(Struct, frozen=True):
+    """One record to append; None is a compacted topic's tombstone."""
+
+    topic: Topic
+    key: str
+    record: Struct | None
+
+
+def beacon_key(beacon: Beacon) -> str:
+    """Key in building.beacons."""
+    return f"{beacon.uuid}/{beacon.major}/{beacon.minor}"
+
+
+def policy_of(room_id: str, revision: int, document: Mapping[str, Any]) -> Policy:
+    """The default policy with the document's fields in their place. Raises `BadPolicy`."""
+    known = {field for field in Policy.__struct_fields__ if field != "revision"}
+    if unknown := sorted(document.keys() - known):
+        raise BadPolicy(f"policy of room {room_id}: no field is called {', '.join(unknown)}: see schemas/avro/atrium.Policy.avsc")
+    try:
+        policy = msgspec.convert({**msgspec.to_builtins(DEFAULT_POLICY), **document, "revision": revision}, Policy)
+        ZoneInfo(policy.time_zone)
+    except (msgspec.ValidationError, ZoneInfoNotFoundError, ValueError) as error:
+        raise BadPolicy(f"policy of room {room_id}: {error}") from error
+    for field in sorted(document):
+        if complaint := _complaint(field, getattr(policy, field)):
+            raise BadPolicy(f"policy of room {room_id}: {field} {complaint}")
+    return policy
+
+
+def _complaint(field: str, value: Any) -> str | None:
+    if isinstance(value, time):
+        whole = value.tzinfo is None and value.microsecond % 1000 == 0
+        return None if whole else f"is {value}: give local time without a zone, to the millisecond"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    most = 100 if field.endswith("_pct") else _LARGEST_INT
+    return None if 0 <= value <= most else f"is {value}, not in 0 to {most}"
+
+
+def outdated(database: Building, topics: Building) -> set[tuple[str, str]]:
+    """(topic name, key) of rows that differ from what Kafka has without being newer, as after a restored backup: to be renewed."""
+    published = {(topic.name, key): record for topic, key, record in topics.records()}
+    return {
+        (topic.name, key)
+        for topic, key, record in database.records()
+        if (old := published.get((topic.name, key))) is not None and record != old and record.revision <= old.revision
+    }
+
+
+def difference(database: Building, topics: Building, anew: Set[str] = frozenset()) -> list[Write]:
+    """What to append, in this order, so that Kafka says what the database says; nothing when it does already.
+
+    Devices whose key is in `anew` leave before they enter, so that their room forgets what they reported before.
+
+    The rooms' logs come first and the compacted topics, which remember what was told, last: a crash in between repeats
+    records whose revisions the rooms already know. A row's revision is even; the odd ones beside it are for its leaving.
+    """
+    return [
+        *_device_events(database.devices, topics.devices, anew),
+        *_policy_events(database.policies, topics.policies),
+        *_compacted(ROOMS, database.rooms, topics.rooms),
+        *_compacted(BEACONS, database.beacons, topics.beacons),
+        *_compacted(DEVICES, database.devices, topics.devices),
+        *_compacted(POLICIES, database.policies, topics.policies),
+    ]
+
+
+def _device_events(database: Mapping[str, Device], topics: Mapping[str, Device], anew: Set[str]) -> Iterator[Write]:
+    """A device leaves its old room before it enters the new."""
+    for key, old in topics.items():
+        new = database.get(key)
+        if new is None:
+            yield Write(ROOM_EVENTS, old.room_id, DeviceChanged(old.device_id, old.revision + 1))
+        elif new.revision > old.revision and (new.room_id != old.room_id or key in anew):
+            yield Write(ROOM_EVENTS, old.room_id, DeviceChanged(old.device_id, new.revision - 1))
+    for key, new in database.items():
+        if _is_news(new, topics.get(key)):
+            yield Write(ROOM_EVENTS, new.room_id, DeviceChanged(new.device_id, new.revision, new))
+
+
+def _policy_events(database: Mapping[str, Policy | None], topics: Mapping[str, Policy | None]) -> Iterator[Write]:
+    for room_id, new in database.items():
+        if new is not None and _is_news(new, topics.get(room_id)):
+            yield Write(ROOM_EVENTS, room_id, PolicyChanged(new))
+    for room_id, old in topics.items():
+        if old is not None and room_id not in database:  # the room falls back to the defaults
+            yield Write(ROOM_EVENTS, room_id, PolicyChanged(msgspec.structs.replace(DEFAULT_POLICY, revision=old.revision + 1)))
+
+
+def _compacted(topic: Topic, database: Mapping[str, R | None], topics: Mapping[str, R | None]) -> Iterator[Write]:
+    for key, new in database.items():
+        if new is not None and _is_news(new, topics.get(key)):
+            yield Write(topic, key, new)
+    for key in topics:
+        if key not in database:
+            yield Write(topic, key, None)
+
+
+def _is_news(new: RoomInfo | Beacon | Device | Policy, old: RoomInfo | Beacon | Device | Policy | None) -> bool:
+    return old is None or new.revision > old.revision

@@ -1,0 +1,64 @@
+"""Reading a topic from its beginning to its present end, for processes that need its content once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+
+from streams.settings import Settings
+from streams.topics import Topic
+
+_BATCH = 10_000
+_POLL_S = 1.0
+
+
+def read_to_end(settings: Settings, topic: Topic, timeout_s: float = 30.0) -> Iterator[Message]:
+    """Every record of the topic up to the end it has now, in order within a partition. Blocks: call it in a thread.
+
+    Joins no group and commits nothing. Raises `KafkaException` when Kafka is away or silent for `timeout_s`.
+    """
+    consumer = Consumer(
+        {**settings.librdkafka, "group.id": "atrium-reader", "enable.auto.commit": False, "enable.partition.eof": False}
+    )
+    try:
+        found = consumer.list_topics(topic.name, timeout=timeout_s).topics[topic.name]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        ends: dict[int, int] = {}
+        for partition in found.partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=timeout_s)
+            if high > low:
+                ends[partition] = high
+        consumer.assign([TopicPartition(topic.name, partition, OFFSET_BEGINNING) for partition in ends])
+        heard = time.monotonic()
+        while ends:
+            first = consumer.poll(_POLL_S)  # `consume` alone would wait for a full batch
+            messages = [] if first is None else [first, *consumer.consume(_BATCH, timeout=0)]
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > timeout_s:
+                raise TimeoutError(
+                    f"{topic.name}: nothing from Kafka for {timeout_s:g} s, short of the end of partitions {sorted(ends)}"
+                )
+            for message in messages:
+                if message.error() is not None:
+                    raise KafkaException(message.error())
+                yield message
+            for place in consumer.position([TopicPartition(topic.name, partition) for partition in ends]):
+                if place.offset >= ends[place.partition]:
+                    del ends[place.partition]
+    finally:
+        consumer.close()
+
+
+def last_values(settings: Settings, topic: Topic) -> dict[bytes, bytes]:
+    """The last value of each key of a compacted topic, deleted ones left out. Blocks, raises as `read_to_end`."""
+    values: dict[bytes, bytes] = {}
+    for message in read_to_end(settings, topic):
+        key, value = message.key() or b"", message.value()
+        values.pop(key, None)
+        if value is not None:
+            values[key] = value
+    return values
