@@ -16,12 +16,12 @@ import asyncpg
 import msgspec
 
 from agents.building import BadPolicy, Building, R, Write, beacon_key, difference, outdated, policy_of
-from infra.database import exclusive
 from schemas.codecs import Codecs
 from schemas.errors import SchemaNotCached, Undecodable, UnknownSchema
 from schemas.records import Beacon, Device, Policy, RoomInfo
 from streams import registry
 from streams.compacted import last_values
+from streams.database import exclusive
 from streams.producer import Producer
 from streams.settings import Settings
 from streams.topics import BEACONS, DEVICES, POLICIES, ROOM_EVENTS, ROOMS, Topic

@@ -1,31 +1,20 @@
-"""PostgreSQL: a connection with clear errors, and the migrations of `infra/migrations`."""
+"""The database's form and first content: the migrations of `infra/migrations`, and `seed`."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
 from msgspec import Struct
 
+from infra.seed import seed
 from schemas.errors import BuildingError
+from streams.database import exclusive
+
+__all__ = ["Migration", "MigrationError", "migrate", "migrations", "seed"]
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
-_LOCK = 0x617472_69756D  # "atrium": the advisory lock that lets one process migrate or seed at a time
-_CONNECT_TIMEOUT_S = 10
-
-
-class DatabaseUnavailable(BuildingError):
-    """PostgreSQL cannot be reached now."""
-
-    reason = "database_unavailable"
-
-    def __init__(self, dsn: str, cause: BaseException) -> None:
-        parts = urlsplit(dsn)
-        super().__init__(f"PostgreSQL at {parts.hostname}:{parts.port or 5432}{parts.path}: {cause or type(cause).__name__}")
 
 
 class MigrationError(BuildingError):
@@ -57,27 +46,6 @@ def migrations(folder: Path = MIGRATIONS_FOLDER) -> list[Migration]:
         if file.number != expected:
             raise MigrationError(f"{folder}: expected migration number {expected:04}, found {file.name}: number them without gaps")
     return files
-
-
-@asynccontextmanager
-async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection for the length of the block. Raises `DatabaseUnavailable`."""
-    try:
-        opened = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable(dsn, error) from error
-    try:
-        yield opened
-    finally:
-        await opened.close()
-
-
-@asynccontextmanager
-async def exclusive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that holds the building's advisory lock: one at a time, the others wait. Released by its closing."""
-    async with connection(dsn) as opened:
-        await opened.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        yield opened
 
 
 async def migrate(dsn: str, folder: Path = MIGRATIONS_FOLDER) -> list[str]:

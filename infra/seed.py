@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.building_plan import BEACONS, DEVICES, ROOMS
-from infra.database import exclusive
+from streams.database import exclusive
 
 
 async def seed(dsn: str) -> bool:

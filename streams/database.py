@@ -1,0 +1,45 @@
+"""A connection to PostgreSQL, with clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from schemas.errors import BuildingError
+
+_LOCK = 0x617472_69756D  # "atrium"
+_CONNECT_TIMEOUT_S = 10
+
+
+class DatabaseUnavailable(BuildingError):
+    """PostgreSQL cannot be reached now."""
+
+    reason = "database_unavailable"
+
+    def __init__(self, dsn: str, cause: BaseException) -> None:
+        parts = urlsplit(dsn)
+        super().__init__(f"PostgreSQL at {parts.hostname}:{parts.port or 5432}{parts.path}: {cause or type(cause).__name__}")
+
+
+@asynccontextmanager
+async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for the length of the block. Raises `DatabaseUnavailable`."""
+    try:
+        opened = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnavailable(dsn, error) from error
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def exclusive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that holds the building's advisory lock: one at a time, the others wait. Closing it releases the lock."""
+    async with connection(dsn) as opened:
+        await opened.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        yield opened
