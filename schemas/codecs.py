@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import fastavro
 import msgspec
 
-from schemas import commands, records, rows
+from schemas import commands, compiled, records, rows
 from schemas.errors import SchemaNotCached, Undecodable
 
 NAMESPACE = "atrium"
@@ -67,30 +67,29 @@ def _parsed(name: str) -> Any:
     return fastavro.parse_schema(json.loads(schema_text(name)))
 
 
-def avro_body(record: msgspec.Struct) -> bytes:
-    """The Avro body of a record, without the wire header."""
-    out = io.BytesIO()
-    fields = msgspec.to_builtins(record, builtin_types=(datetime, time, bytes))
-    fastavro.schemaless_writer(out, _parsed(subject_of(type(record))), fields)
-    return out.getvalue()
+@cache
+def _reader(cls: type[msgspec.Struct]) -> compiled.Reader:
+    return compiled.reader(json.loads(schema_text(subject_of(cls))), cls)
 
 
 class Codecs:
     """Encodes the records of `PUBLIC`, decodes every known schema id into today's classes."""
 
     def __init__(self, ids: Mapping[type[msgspec.Struct], int]) -> None:
-        self._header = {cls: b"\x00" + schema_id.to_bytes(4, "big") for cls, schema_id in ids.items()}
-        self._writers: dict[int, tuple[type[msgspec.Struct], Any]] = {
-            schema_id: (cls, _parsed(subject_of(cls))) for cls, schema_id in ids.items()
+        self._encode = {
+            cls: compiled.writer(json.loads(schema_text(subject_of(cls))), cls, b"\x00" + schema_id.to_bytes(4, "big"))
+            for cls, schema_id in ids.items()
         }
+        self._own = {schema_id: cls for cls, schema_id in ids.items()}
+        self._writers: dict[int, tuple[type[msgspec.Struct], Any]] = {}
 
     def encode(self, record: msgspec.Struct) -> bytes:
         """Wire bytes of a record; the same record gives the same bytes."""
-        return self._header[type(record)] + avro_body(record)
+        return self._encode[type(record)](record)
 
     def knows(self, schema_id: int) -> bool:
         """Whether `decode` can read bodies of this id."""
-        return schema_id in self._writers
+        return schema_id in self._own or schema_id in self._writers
 
     def learn(self, schema_id: int, schema_json: str) -> None:
         """Add a writer's schema from the registry. Raises `Undecodable` if it is none of our records."""
@@ -106,20 +105,28 @@ class Codecs:
         if data is None or len(data) < _HEADER or data[0] != 0:
             raise Undecodable("not in Confluent wire format" if data else "empty value")
         schema_id = int.from_bytes(data[1:_HEADER], "big")
+        cls = self._own.get(schema_id)
         try:
-            cls, writer = self._writers[schema_id]
+            if cls is not None:
+                record, end = _reader(cls)(data, _HEADER)
+            else:
+                cls, writer = self._writers[schema_id]
+                record, end = _read_foreign(data, cls, writer)
         except KeyError:
             raise SchemaNotCached(schema_id) from None
-        source = io.BytesIO(data)
-        source.seek(_HEADER)
-        try:
-            fields = fastavro.schemaless_reader(source, writer, _parsed(subject_of(cls)))
-            record = msgspec.convert(fields, cls)
-        except Exception as error:  # a broken body can raise nearly anything inside the Avro reader
-            raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {error!r}") from error
-        if source.tell() != len(data):
-            raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {len(data) - source.tell()} bytes too many")
+        except Exception as error:  # a broken body can raise nearly anything inside an Avro reader
+            raise Undecodable(f"schema id {schema_id}: {error!r}") from error
+        if end != len(data):
+            raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {len(data) - end} bytes too many")
         return record
+
+
+def _read_foreign(data: bytes, cls: type[msgspec.Struct], writer: Any) -> tuple[Any, int]:
+    """A record written with another version's schema, resolved to today's."""
+    source = io.BytesIO(data)
+    source.seek(_HEADER)
+    fields = fastavro.schemaless_reader(source, writer, _parsed(subject_of(cls)))
+    return msgspec.convert(fields, cls), source.tell()
 
 
 def _default_policy() -> records.Policy:
