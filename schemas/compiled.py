@@ -126,7 +126,10 @@ def _plain(hint: Any) -> Any:
 
 
 def reader(schema: Any, cls: type[Struct]) -> Reader:
-    """A function (data, offset) -> (record, offset after it), raising IndexError, ValueError, OverflowError, struct.error on broken bytes."""
+    """A function (data, offset) -> (record, offset after it).
+
+    On broken bytes it raises IndexError, ValueError, OverflowError or struct.error.
+    """
     source = _Source({})
     _read(source, 1, schema, cls, "record")
     source.add(1, "return record, p")
