@@ -87,9 +87,19 @@ class Codecs:
         """Wire bytes of a record; the same record gives the same bytes."""
         return self._encode[type(record)](record)
 
+    def writes(self, cls: type[msgspec.Struct], data: bytes) -> bool:
+        """Whether `data` is headed as a record of this class in today's own schema."""
+        return len(data) > _HEADER and data[0] == 0 and self._own.get(int.from_bytes(data[1:_HEADER], "big")) is cls
+
     def knows(self, schema_id: int) -> bool:
         """Whether `decode` can read bodies of this id."""
         return schema_id in self._own or schema_id in self._writers
+
+    def schema_json(self, schema_id: int) -> str:
+        """The writer's schema of a known id, for keeping beside its records."""
+        if schema_id in self._own:
+            return schema_text(subject_of(self._own[schema_id]))
+        return json.dumps({key: value for key, value in self._writers[schema_id][1].items() if not key.startswith("__")})
 
     def learn(self, schema_id: int, schema_json: str) -> None:
         """Add a writer's schema from the registry. Raises `Undecodable` if it is none of our records."""
