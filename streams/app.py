@@ -1,0 +1,120 @@
+"""The Faust app of a role: the building's topics, batch lanes, tables and web views on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import faust
+import msgspec
+from faust.web.drivers.aiohttp import Web
+from yarl import URL
+
+from streams.lane import Lane
+from streams.pulse import SESSION_S, Pulse
+from streams.settings import BadSetting, Settings
+from streams.transport import Transport
+
+if TYPE_CHECKING:
+    from streams.tables import RowTable
+
+LOOPBACK = "127.0.0.1"
+
+
+class ReadableWeb(Web):
+    """Faust's web server, answering rows as plain JSON."""
+
+    def json(self, value: Any, **options: Any) -> Any:
+        """Respond with a value made of Structs, datetimes and plain things."""
+        return super().json(msgspec.to_builtins(value, str_keys=True), **options)
+
+
+class App(faust.App):
+    """A faust.App with lanes, tables of rows and a pulse."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self.restores: dict[str, RowTable[Any]] = {}
+        """Changelog topic to the table it restores."""
+        self.pulse = Pulse()
+        super().__init__(*args, **options)
+
+    def _new_transport(self) -> Any:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_web(self) -> Any:
+        return ReadableWeb(self)
+
+    async def on_start(self) -> None:
+        """Subscribe the lanes' topics as an agent's would be."""
+        await super().on_start()
+        for lane in self.lanes.values():
+            self.topics.add(lane.topic)
+
+    async def _on_agent_error(self, agent: Any, exc: BaseException) -> None:
+        """An agent's bug stops the worker: a restarted agent would wait for ever behind its lost batch."""
+        await super()._on_agent_error(agent, exc)
+        for lane in self.lanes.values():
+            await lane.fail(exc)
+
+
+def create_app(role: str, settings: Settings, *, web_port: int | None = None) -> App:
+    """The Faust app of a role; group and app id are `atrium-<role>`.
+
+    `web_port` None: no web server. Topics must exist (`atrium prepare` makes them). `app.on_rebalance_complete` fires when the
+    tables are recovered and consuming begins.
+    """
+    return App(
+        f"atrium-{role}",
+        broker=[URL(f"kafka://{server.strip()}") for server in settings.kafka.split(",")],
+        broker_credentials=_credentials(settings.kafka_client),
+        broker_session_timeout=SESSION_S,
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=40.0,
+        broker_commit_interval=1.0,
+        producer_request_timeout=5.0,  # half a session: what is not acknowledged by then has failed while we still own it
+        producer_max_batch_size=512 * 1024,
+        producer_compression_type="lz4",
+        stream_wait_empty=True,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=web_port is not None,
+        web_host=LOOPBACK,
+        web_bind=LOOPBACK,
+        web_port=web_port or 6066,
+        canonical_url=f"http://{LOOPBACK}:{web_port or 6066}",
+        datadir=str(settings.home / "faust" / role),
+    )
+
+
+def run(app: App, *, log_level: str = "INFO") -> NoReturn:
+    """Run an app in this process until SIGINT or SIGTERM; a crash is raised."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    faust.Worker(app, loop=loop, loglevel=log_level, redirect_stdouts=False).execute_from_commandline()
+
+
+def _credentials(client: dict[str, str]) -> faust.Credentials | None:
+    """Faust's credentials for the same settings librdkafka gets."""
+    protocol = client.get("security.protocol", "PLAINTEXT").upper()
+    tls = _tls(client) if protocol.endswith("SSL") else None
+    if protocol.startswith("SASL_"):
+        return faust.SASLCredentials(
+            mechanism=client.get("sasl.mechanism", "PLAIN"),
+            username=client.get("sasl.username"),
+            password=client.get("sasl.password"),
+            ssl_context=tls,
+        )
+    if protocol == "SSL":
+        return faust.SSLCredentials(tls)
+    if protocol != "PLAINTEXT":
+        raise BadSetting(f"KAFKA_SECURITY_PROTOCOL={protocol!r}: give PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    return None
+
+
+def _tls(client: dict[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=client.get("ssl.ca.location"))
+    if certificate := client.get("ssl.certificate.location"):
+        context.load_cert_chain(certificate, client.get("ssl.key.location"), client.get("ssl.key.password"))
+    return context
