@@ -20,6 +20,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Every setting. None means: embedded (for a service) or a free port (for a port)."""
 
     home: Path
+    packages: Path = Path("~/.cache/atrium").expanduser()
+    """Where `atrium setup` puts what it fetches: shared by every home, lost without harm."""
     kafka_bootstrap_servers: str | None = None
     kafka_client: dict[str, str] = {}
     database_url: str | None = None
@@ -77,6 +79,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     """Settings from environment variables. Raises `BadSetting` naming the variable that is wrong."""
     return Settings(
         home=Path(env.get("ATRIUM_HOME") or ".atrium").expanduser().resolve(),
+        packages=Path(env.get("ATRIUM_PACKAGES") or f"{env.get('XDG_CACHE_HOME') or '~/.cache'}/atrium").expanduser().resolve(),
         kafka_bootstrap_servers=env.get("KAFKA_BOOTSTRAP_SERVERS") or None,
         kafka_client={key: env[name] for name, key in _CLIENT_KEYS.items() if env.get(name)},
         database_url=env.get("DATABASE_URL") or None,

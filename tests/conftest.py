@@ -1,0 +1,91 @@
+"""Fixtures shared by all tests. `stack` is the real thing: Kafka, PostgreSQL and the schema registry on free ports."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from infra.services import resolve
+from streams.settings import Settings, read_settings
+from tests.processes import Running, free_port
+
+
+class Services:
+    """The running services by name (`kafka`, `postgres`, `registry`) and the settings that reach them."""
+
+    def __init__(self, settings: Settings, running: dict[str, Running]) -> None:
+        self.settings = settings
+        self.running = running
+
+    @property
+    def broker(self) -> Running:
+        """Kafka: `.kill()`, `.start()`, `.freeze()`, `.thaw()`; put it back before the test ends."""
+        return self.running["kafka"]
+
+    @property
+    def postgres(self) -> Running:
+        return self.running["postgres"]
+
+    @property
+    def registry(self) -> Running:
+        return self.running["registry"]
+
+
+def test_settings(home: Path) -> Settings:
+    """Settings of a home of its own, on ports of its own, sharing the machine's fetched packages."""
+    return Settings(
+        home=home, packages=read_settings(os.environ).packages, api_port=free_port(), kafka_port=free_port(),
+        postgres_port=free_port(), registry_port=free_port(), simulator_port=free_port(), rooms_web_port=free_port(),
+    )  # fmt: skip
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]
+
+
+def start_services(settings: Settings) -> Services:
+    """Start every embedded service side by side and wait for all."""
+    parts, resolved = resolve(settings)
+    running = {part.name: Running(part, settings.home / "logs") for part in parts}
+    try:
+        for each in running.values():
+            each.launch()
+        for each in running.values():
+            each.wait_ready()
+    except BaseException:
+        stop_services(running)
+        raise
+    return Services(resolved, running)
+
+
+def stop_services(running: dict[str, Running]) -> None:
+    for each in running.values():
+        each.stop()
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """The services alone, nothing in them: for tests that break them or want an empty Kafka."""
+    with tempfile.TemporaryDirectory(prefix="atrium-test-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+        started = start_services(test_settings(home))
+        try:
+            yield started
+        finally:
+            stop_services(started.running)
+
+
+@pytest.fixture(scope="session")
+def stack(services: Services) -> Settings:
+    """Settings of services that are provisioned: topics, schemas, migrations, the seeded building, the stream filled."""
+    import asyncio
+
+    from infra.provision import provision
+
+    asyncio.run(provision(services.settings))
+    return msgspec.structs.replace(services.settings)
