@@ -37,7 +37,7 @@ class Driver(Protocol):
     """One bus. Percent values are Atrium's (`closed_pct`: 100 = closed); the driver's mapping does the bus's own scaling."""
 
     async def start(self, devices: Sequence[Device]) -> None:
-        """Connect and serve these devices. Raises `BusUnavailable`."""
+        """Connect and serve these devices; called again, serve these instead. Raises `BusUnavailable`."""
 
     async def stop(self) -> None:
         """Disconnect; pending calls end with `BusUnavailable`."""
