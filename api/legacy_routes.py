@@ -28,7 +28,7 @@ from api.problems import RETRY_AFTER_S, Problem
 from api.replica import beacon_key
 from api.rooms import wait_for, whole_ms
 from api.views import average, newest_actuators, reading_view
-from schemas.records import Beacon, Intent, IntentAction, Kind, Position
+from schemas.records import Beacon, Intent, IntentAction, Kind, Position, ResultStatus
 from schemas.rows import Actuator
 
 log = logging.getLogger(__name__)
@@ -109,10 +109,21 @@ def _reader(kind: Kind, *names: str) -> Legacy:
 
 
 def settled_pct(actuator: Actuator) -> float | None:
-    """The value a client is told: wanted while a command is on its way or nothing was reported, else reported."""
-    if actuator.pending_command_id is not None and actuator.desired_pct is not None:
+    """The value a client is told: wanted while a command is on its way or nothing was reported, else reported.
+
+    A room repeats a command that failed; from then on the report counts, for the actuator may never get there.
+    """
+    if actuator.reported_pct is None:
         return actuator.desired_pct
-    return actuator.desired_pct if actuator.reported_pct is None else actuator.reported_pct
+    failed = actuator.last_status not in (ResultStatus.unknown, ResultStatus.done)
+    repeated = failed and _not_before(actuator)
+    return actuator.desired_pct if actuator.pending_command_id is not None and not repeated else actuator.reported_pct
+
+
+def _not_before(actuator: Actuator) -> bool:
+    """Whether the last report came with or after the last command."""
+    reported_at, desired_at = actuator.reported_at, actuator.desired_at
+    return reported_at is not None and desired_at is not None and reported_at >= desired_at
 
 
 def _actuators(request: web.Request, beacon: Beacon, kind: Kind) -> list[Actuator]:
