@@ -10,19 +10,19 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import asyncpg
 import msgspec
 
 from agents.building import BadPolicy, Building, R, Write, beacon_key, difference, outdated, policy_of
 from schemas.codecs import Codecs
-from schemas.errors import SchemaNotCached, Undecodable, UnknownSchema
+from schemas.errors import Undecodable, UnknownSchema
 from schemas.records import Beacon, Device, Policy, RoomInfo
-from streams import registry
 from streams.compacted import last_values
 from streams.database import exclusive
+from streams.decoding import decode
 from streams.producer import Producer
+from streams.registry import register_all
 from streams.settings import Settings
 from streams.topics import BEACONS, DEVICES, POLICIES, ROOM_EVENTS, ROOMS, Topic
 
@@ -34,7 +34,7 @@ async def fill(settings: Settings) -> None:
 
     Raises `DatabaseUnavailable`, `RegistryUnavailable`, `SendFailed`, `KafkaException`.
     """
-    codecs = await registry.register_all(settings.registry)
+    codecs = await register_all(settings.registry)
     async with exclusive(settings.database) as db:
         topics = await read_topics(settings, codecs)
         building = await read_building(db)
@@ -85,21 +85,13 @@ async def _records(settings: Settings, codecs: Codecs, topic: Topic, cls: type[R
     records: dict[str, R] = {}
     for key, value in (await asyncio.to_thread(last_values, settings, topic)).items():
         try:
-            record = await _decode(settings, codecs, value)
+            record = await decode(settings.registry, codecs, value)
         except (Undecodable, UnknownSchema) as error:
             _logger.warning("%s: key %r is not readable, counted as missing: %s", topic.name, key, error)
             continue
         if isinstance(record, cls):
             records[key.decode(errors="replace")] = record
     return records
-
-
-async def _decode(settings: Settings, codecs: Codecs, value: bytes) -> Any:
-    try:
-        return codecs.decode(value)
-    except SchemaNotCached as unknown:
-        await registry.look_up(settings.registry, codecs, unknown.schema_id)
-        return codecs.decode(value)
 
 
 async def renew(db: asyncpg.Connection, topics: Building, rows: Iterable[tuple[str, str]]) -> None:

@@ -24,13 +24,18 @@ class DatabaseUnavailable(BuildingError):
         super().__init__(f"PostgreSQL at {parts.hostname}:{parts.port or 5432}{parts.path}: {cause or type(cause).__name__}")
 
 
+async def connect(dsn: str, *, statement_timeout_s: float | None = None) -> asyncpg.Connection:
+    """A connection of the caller's own. Raises `DatabaseUnavailable`."""
+    try:
+        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, command_timeout=statement_timeout_s)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnavailable(dsn, error) from error
+
+
 @asynccontextmanager
 async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection for the length of the block. Raises `DatabaseUnavailable`."""
-    try:
-        opened = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable(dsn, error) from error
+    opened = await connect(dsn)
     try:
         yield opened
     finally:
