@@ -21,6 +21,9 @@ class Alarms:
         elif wake_at not in (self._set.get(room_id), self._taken.get(room_id)):
             self._set[room_id] = wake_at
             heapq.heappush(self._heap, (wake_at, room_id))
+            if len(self._heap) > 2 * len(self._set) + 64:  # mostly replaced ones
+                self._heap = [(at, room) for room, at in self._set.items()]
+                heapq.heapify(self._heap)
 
     def clear(self) -> None:
         """Forget everything: the rooms belong to someone else now."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import faust
 import msgspec
+from faust.auth import Credentials
 from faust.web.drivers.aiohttp import Web
 from yarl import URL
 
 from streams.lane import Lane
 from streams.pulse import SESSION_S, Pulse
 from streams.settings import BadSetting, Settings
-from streams.transport import Transport
+from streams.transport import Consumer, Transport
 
 if TYPE_CHECKING:
     from streams.tables import RowTable
@@ -40,11 +41,21 @@ class App(faust.App):
         self.pulse = Pulse()
         super().__init__(*args, **options)
 
+    @property
+    def lane_consumer(self) -> Consumer:
+        """The app's consumer as what it is."""
+        return cast("Consumer", self.consumer)
+
     def _new_transport(self) -> Any:
         return Transport(self.conf.broker_consumer, self)
 
     def _new_web(self) -> Any:
         return ReadableWeb(self)
+
+    async def on_first_start(self) -> None:
+        """Make the directory Faust insists on."""
+        self.conf.datadir.parent.mkdir(parents=True, exist_ok=True)
+        await super().on_first_start()
 
     async def on_start(self) -> None:
         """Subscribe the lanes' topics as an agent's would be."""
@@ -95,7 +106,7 @@ def run(app: App, *, log_level: str = "INFO") -> NoReturn:
     faust.Worker(app, loop=loop, loglevel=log_level, redirect_stdouts=False).execute_from_commandline()
 
 
-def _credentials(client: dict[str, str]) -> faust.Credentials | None:
+def _credentials(client: dict[str, str]) -> Credentials | None:
     """Faust's credentials for the same settings librdkafka gets."""
     protocol = client.get("security.protocol", "PLAINTEXT").upper()
     tls = _tls(client) if protocol.endswith("SSL") else None

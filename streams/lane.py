@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from faust.types import TP
 
@@ -27,7 +27,6 @@ from schemas.errors import BuildingError
 
 if TYPE_CHECKING:
     from streams.app import App
-    from streams.transport import Consumer
 
 DRAIN_S: Final = 8.0
 """How long a rebalance or a stop waits for batches being saved before it drops them."""
@@ -67,7 +66,9 @@ class Batch:
     def stale(self) -> bool:
         """Whether its partition may no longer be ours, or an earlier batch failed: drop it."""
         app = self._lane.app
-        return self._dropped or self._lane.failed or not app.consumer.flow_active or self.generation != app.consumer_generation_id
+        if self._dropped or self._lane.failed:
+            return True
+        return not app.lane_consumer.flow_active or self.generation != app.consumer_generation_id
 
     def drop(self) -> None:
         """Give it up: nothing is committed."""
@@ -91,7 +92,7 @@ class Batch:
         try:
             await work
             if not self._lane.failed:
-                cast("Consumer", self._lane.app.consumer).lane_done[self.tp] = self.records[-1].offset + 1
+                self._lane.app.lane_consumer.lane_done[self.tp] = self.records[-1].offset + 1
         except (Stale, asyncio.CancelledError):
             self._dropped = True
         except Exception as error:
@@ -115,10 +116,11 @@ class Lane:
     def __init__(self, app: App, topic: str) -> None:
         self.app = app
         self.topic = app.topic(topic, key_type=bytes, value_type=bytes)
-        self.channel: Any = app.channel(value_type=Batch, maxsize=64)
+        self.channel: Any = app.channel(maxsize=64)
         self.failed = False
         """Set by the first failure, never cleared: the worker is going down."""
         self._in_flight: dict[TP, Batch] = {}
+        self._attended: set[asyncio.Task[None]] = set()
         app.lanes[topic] = self
 
     async def put(self, tp: TP, records: Sequence[LoggedRecord], generation: int) -> None:
@@ -132,8 +134,27 @@ class Lane:
         self._in_flight[tp] = batch
         await self.channel.send(value=batch)
 
+    def attend(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run work beside the batches that, like them, must be over before partitions change hands; errors as in `Batch.save`."""
+        task = asyncio.create_task(self._attend(work))
+        self._attended.add(task)
+        task.add_done_callback(self._attended.discard)
+        return task
+
+    async def _attend(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Stale:
+            return
+        except Exception as error:
+            await self.fail(error)
+
     async def drain(self) -> None:
         """Wait until nothing is in flight."""
+        for task in list(self._attended):
+            task.cancel()
+        if self._attended:
+            await asyncio.wait(self._attended)
         await asyncio.gather(*(batch.settle() for batch in self._in_flight.values() if not batch.flight.done()))
 
     async def fail(self, error: BaseException) -> None:

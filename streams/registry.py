@@ -14,11 +14,13 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from schemas.codecs import PUBLIC, Codecs, schema_text, subject_of
 from schemas.errors import RegistryUnavailable, UnknownSchema
+from streams.notify import notify
 
 COMPATIBILITY = "FULL_TRANSITIVE"
 """Of every public subject: any reader, old or new, reads any record, old or new."""
 
 _TIMEOUT_S = 5.0
+_PAUSE_S = 1.0
 _ATTEMPTS = 3
 _NOT_FOUND = 404
 _CONFLICT = 409
@@ -33,6 +35,19 @@ async def register_all(url: str) -> Codecs:
     Raises `RegistryUnavailable` when the registry is away, `SchemaRegistryError` when it refuses a schema as incompatible.
     """
     return Codecs(await asyncio.to_thread(_register, url))
+
+
+async def register_until_done(url: str) -> Codecs:
+    """As `register_all`, but wait for a registry that is away and say so in the role's status: for a role's start."""
+    while True:
+        try:
+            codecs = await register_all(url)
+        except RegistryUnavailable as error:
+            notify(status=f"waiting for the schema registry: {error}")
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            notify(status="")
+            return codecs
 
 
 async def look_up(url: str, codecs: Codecs, schema_id: int) -> None:

@@ -54,14 +54,19 @@ class RowTable(faust.Table[str, Any], Generic[R]):
         """Every row this worker holds."""
         return cast("dict[str, R]", self.data.data)
 
+    @property
+    def _partitions(self) -> dict[str, int]:
+        """Faust forgets by this, after a rebalance, the rows of partitions it lost."""
+        return cast("Any", self.data)._key_partition  # type: ignore[no-any-return]  # noqa: SLF001 - pinned
+
     def partition(self, key: str) -> int | None:
         """The partition a held row belongs to."""
-        return cast("int | None", self.data._key_partition.get(key))  # noqa: SLF001 - pinned
+        return self._partitions.get(key)
 
     def put(self, partition: int, key: str, row: R) -> None:
         """Set a row that Kafka has acknowledged."""
         self.rows[key] = row
-        self.data._key_partition[key] = partition  # noqa: SLF001 - pinned
+        self._partitions[key] = partition
 
     def apply_changelog_batch(self, batch: Any) -> None:
         """Do nothing: `restore` has taken the rows already, and Faust's buffer would put older ones over them."""
@@ -73,8 +78,9 @@ class RowTable(faust.Table[str, Any], Generic[R]):
         for record in records:
             key = (record.key or b"").decode(errors="replace")
             if record.value is None:
-                for place in (winners, positions, self.rows, self.data._key_partition):  # noqa: SLF001 - pinned
-                    place.pop(key, None)  # type: ignore[attr-defined]
+                places: tuple[dict[str, Any], ...] = (winners, positions, self.rows, self._partitions)
+                for place in places:
+                    place.pop(key, None)
                 self.lowered.discard(key)
                 continue
             peeked = await self._peek(record.value, f"{self.changelog}/{partition}/{record.offset}")
@@ -90,7 +96,10 @@ class RowTable(faust.Table[str, Any], Generic[R]):
             else:
                 self.lowered.add(key)
         for key, row in winners.items():
-            self.put(partition, key, self._codecs.decode(row) if isinstance(row, bytes) else row)
+            try:
+                self.put(partition, key, self._codecs.decode(row) if isinstance(row, bytes) else row)
+            except Undecodable:
+                _logger.exception("row of %r in %s/%d skipped", key, self.changelog, partition)
 
     async def _peek(self, data: bytes, where: str) -> tuple[Position, bytes | R] | None:
         """Position and row, the row still as bytes where they are ours; None for bytes nobody can use."""

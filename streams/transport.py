@@ -12,6 +12,7 @@ import aiokafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.keys import partition_of
 from streams.pulse import Fenced, Pulse
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def watch_heartbeats(coordinator: Any, pulse: Pulse) -> None:
 class Consumer(driver.Consumer):
     """Hands the record lists of lane topics to their lanes and changelog rows to their tables; the rest goes Faust's way."""
 
-    app: App  # type: ignore[assignment]
+    app: App
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -62,7 +63,8 @@ class Consumer(driver.Consumer):
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
-        records, active = await super()._wait_next_records(timeout)
+        fetched, active = await super()._wait_next_records(timeout)
+        records = cast("dict[TP, list[Any]]", fetched)
         if not records or not self.flow_active:
             return records, active
         generation = self.app.consumer_generation_id  # before any wait: a rebalance may come and go while a lane is busy
@@ -98,12 +100,17 @@ class Consumer(driver.Consumer):
 class Producer(driver.Producer):
     """An aiokafka producer that sends nothing, new or waiting, once this worker may have lost its partitions."""
 
-    app: App  # type: ignore[assignment]
+    app: App
 
     def _new_producer(self, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
         producer = super()._new_producer(transactional_id)
         fence(producer, self.app.pulse)
         return producer
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """Place a key as every producer of the building does; Faust's own way knows only topics it has sent to."""
+        partitions = self.app.consumer.topic_partitions(topic)
+        return TP(topic, partition_of(key, partitions)) if partitions else super().key_partition(topic, key)
 
 
 def fence(producer: aiokafka.AIOKafkaProducer, pulse: Pulse) -> None:
