@@ -36,6 +36,8 @@ class Part(Struct, frozen=True, kw_only=True):
     become: Callable[[], None] | None = None
     """Done in the child between fork and exec: take another user."""
     once: bool = False
+    gated: bool = False
+    """Started at once, to do its imports while others start; it waits on the descriptor `$ATRIUM_GATE` for what it needs."""
 
 
 def in_child(part: Part, parent: int) -> Callable[[], None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
@@ -96,9 +98,9 @@ def _update(admin: AdminClient, topics: list[Topic]) -> None:
         _await_all(admin.incremental_alter_configs(changes))
 
 
-def _await_all(futures: dict[object, object]) -> None:
+def _await_all(futures: Mapping[Any, Future[Any]]) -> None:
     for name, future in futures.items():
         try:
-            future.result(_TIMEOUT_S)  # type: ignore[attr-defined]
+            future.result(_TIMEOUT_S)
         except KafkaException as error:
             raise TopicUnusable(f"{name}: {error.args[0].str()}") from error
