@@ -1,0 +1,141 @@
+"""Carrying out one command: write ahead, touch the bus, wait out the travel, confirm by read-back, note how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from agents.gateways.decide import Next, is_there
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Driver
+from agents.gateways.effects import Effects
+from agents.gateways.log import utc_now
+from schemas.commands import Command, Effect
+from schemas.records import Device, EffectState, Kind, ResultStatus
+
+_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
+_LOOK_EVERY_S = 0.5
+_GRACE_S = 2.0
+_logger = logging.getLogger(__name__)
+
+
+class Ended(Struct, frozen=True):
+    """How a command ended."""
+
+    status: ResultStatus
+    reported_pct: float | None = None
+    reason: str = ""
+
+
+class Reported:
+    """The last value each actuator reported by itself, and a way to wait for the next."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[int, Kind], float] = {}
+        self._news = asyncio.Condition()
+
+    @property
+    def last(self) -> Mapping[tuple[int, Kind], float]:
+        """Values by device and kind."""
+        return self._last
+
+    async def note(self, device_id: int, kind: Kind, value: float) -> None:
+        """A report came."""
+        async with self._news:
+            self._last[device_id, kind] = value
+            self._news.notify_all()
+
+    async def wait_until_there(self, device_id: int, kind: Kind, target_pct: float) -> None:
+        """Return when the device has reported the target."""
+
+        def there() -> bool:
+            value = self._last.get((device_id, kind))
+            return value is not None and is_there(value, target_pct)
+
+        async with self._news:
+            await self._news.wait_for(there)
+
+
+async def actuate(
+    command: Command, device: Device, verdict: Next, *, driver: Driver, effects: Effects, reported: Reported, newer: asyncio.Event
+) -> Ended:
+    """Carry out a command and note both ends of it. `newer` set means another command for the device waits: give way to it."""
+    if verdict is Next.begin:
+        await effects.put(_effect(command, EffectState.started))
+    ended = await _carry_out(command, device, driver, reported, newer, look_first=verdict is Next.look)
+    await effects.put(_effect(command, EffectState.done, ended))
+    return ended
+
+
+async def _carry_out(
+    command: Command, device: Device, driver: Driver, reported: Reported, newer: asyncio.Event, *, look_first: bool
+) -> Ended:
+    pause_s, why = _PAUSE_S, ""
+    while True:
+        if newer.is_set():
+            return Ended(ResultStatus.superseded, reason="a newer command came while this one waited for the bus")
+        try:
+            if look_first:
+                value = await driver.read(device, command.kind)
+                if is_there(value, command.target_pct):
+                    return Ended(ResultStatus.done, value)
+            if utc_now() > command.expires_at:
+                return Ended(ResultStatus.expired, reason=f"not begun by {command.expires_at:%H:%M:%S} UTC{why}")
+            from_pct = reported.last.get((device.device_id, command.kind))
+            await driver.write(device, command.kind, command.target_pct)
+            return await _confirm(command, device, driver, reported, newer, driver.travel_s(device, from_pct, command.target_pct))
+        except DeviceSilent as error:
+            return Ended(ResultStatus.failed, reason=str(error))
+        except BusUnavailable as error:  # the telegram may have gone out, and anything may have happened since: look first
+            look_first, why = True, f"; the bus was away: {error}"
+            if utc_now() > command.expires_at:
+                return Ended(ResultStatus.unverified, reason=f"not confirmed by {command.expires_at:%H:%M:%S} UTC{why}")
+            _logger.warning("device %d waits for the bus: %s", device.device_id, error)
+            await _sleep(pause_s, newer)
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+
+async def _confirm(
+    command: Command, device: Device, driver: Driver, reported: Reported, newer: asyncio.Event, travel_s: float
+) -> Ended:
+    """Wait out the travel and read back. Raises `BusUnavailable`."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + travel_s
+    arrived = asyncio.ensure_future(reported.wait_until_there(device.device_id, command.kind, command.target_pct))
+    interrupted = asyncio.ensure_future(newer.wait())
+    try:
+        await asyncio.wait({arrived, interrupted}, timeout=travel_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        arrived.cancel()
+        interrupted.cancel()
+    while True:
+        try:
+            value = await driver.read(device, command.kind)
+            if is_there(value, command.target_pct):
+                return Ended(ResultStatus.done, value)
+            last = Ended(ResultStatus.unverified, value, f"asked for {command.target_pct:g} %, reads {value:g} %")
+        except DeviceSilent as error:
+            last = Ended(ResultStatus.unverified, None, f"not read back: {error}")
+        if newer.is_set():
+            return Ended(ResultStatus.superseded, last.reported_pct, "a newer command came while it was under way")
+        if loop.time() > ends + _GRACE_S:
+            return last
+        await _sleep(_LOOK_EVERY_S, newer)
+
+
+async def _sleep(span_s: float, newer: asyncio.Event) -> None:
+    """Sleep, but wake for a newer command."""
+    try:
+        await asyncio.wait_for(newer.wait(), span_s)
+    except TimeoutError:
+        return
+
+
+def _effect(command: Command, state: EffectState, ended: Ended | None = None) -> Effect:
+    return Effect(
+        command_id=command.command_id, device_id=command.device_id, state=state, kind=command.kind, target_pct=command.target_pct,
+        cause=command.cause, at=utc_now(),
+        status=ended.status if ended else ResultStatus.unknown, reported_pct=ended.reported_pct if ended else None,
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""Running a gateway as a Faust app: the plumbing between its command topic and `Gateway`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from agents.gateways.drivers.base import Driver
+from agents.gateways.drivers.simulated import SimulatedDriver
+from agents.gateways.gateway import Gateway
+from schemas.records import Bus
+from streams.app import App, create_app, run
+from streams.settings import BadSetting, Settings
+from streams.topics import COMMANDS
+
+
+def run_gateway(bus: Bus, settings: Settings) -> None:
+    """Run the gateway of a bus in this process until it is told to stop. Raises `BadSetting`."""
+    run(build(bus, driver_for(bus, settings), settings))
+
+
+def driver_for(bus: Bus, settings: Settings) -> Driver:
+    """The driver the settings ask for. Raises `BadSetting` where they ask for none."""
+    if settings.simulator_port is None:
+        raise BadSetting("ATRIUM_SIMULATOR_PORT is not set: run under `atrium up`, which sets it, or give a port")
+    return SimulatedDriver(bus, settings.simulator_port)
+
+
+def build(bus: Bus, driver: Driver, settings: Settings) -> App:
+    """The role's app: one agent on the bus's command topic, one gateway behind it."""
+    app = create_app(str(bus), settings)
+    app.conf.stream_wait_empty = False  # a blind on its way must not hold up a rebalance: building.effects remembers it
+    crashes: set[asyncio.Task[None]] = set()
+
+    def crash(error: BaseException) -> None:
+        crashes.add(asyncio.ensure_future(app.crash(error)))
+
+    gateway = Gateway(bus, driver, settings, crash)
+
+    @app.agent(app.topic(COMMANDS[bus].name, key_type=bytes, value_type=bytes), name=f"{bus}-commands")
+    async def commands(stream: Any) -> None:
+        async for event in stream.noack().events():
+            await gateway.take(event)
+
+    async def revoked(*_: Any, **__: Any) -> None:
+        await gateway.release()
+
+    async def consuming(*_: Any, **__: Any) -> None:
+        gateway.consuming()
+
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_rebalance_complete.connect(consuming, weak=False)
+    app.task(gateway.run)
+    return app
