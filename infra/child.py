@@ -19,7 +19,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _STABLE_AFTER_S = 60.0
 """A part that ran this long and then ended starts again with the shortest pause."""
 _FAILED_STARTS = 5
-"""A part that never once got ready is given up after so many tries: that is a wrong setting, not an accident."""
+"""An essential part that never once got ready is given up after so many tries: that is a wrong setting, not an accident."""
 _PROBE_EVERY_S = 0.05
 
 
@@ -58,7 +58,7 @@ class Child:
         )  # fmt: skip
 
     async def keep(self, needs: Mapping[str, Child]) -> None:
-        """Run it until it is told to stop. Raises `PartFailed` when it never gets ready."""
+        """Run it until it is told to stop. Raises `PartFailed` when it is essential and never gets ready."""
         failures = 0
         while not self.stopping:
             began = time.monotonic()
@@ -66,7 +66,7 @@ class Child:
             if self.stopping or (self.part.once and problem is None):
                 break
             failures = 1 if time.monotonic() - began > _STABLE_AFTER_S else failures + 1
-            if not self._ever_ready and failures >= _FAILED_STARTS:
+            if self.part.essential and not self._ever_ready and failures >= _FAILED_STARTS:
                 self._say(State.failed, problem or "")
                 raise PartFailed(f"{self.part.name} does not start: {problem}\n{self.last_lines()}")
             self._restarts += 1

@@ -53,7 +53,7 @@ def kafka_part(home: Path, packages: Packages, port: int, controller_port: int, 
             _format(java, config)
 
     return Part(
-        name=NAME, argv=(*java, "kafka.Kafka", str(config)), env={"LC_ALL": "C.UTF-8"}, port=port,
+        name=NAME, essential=True, argv=(*java, "kafka.Kafka", str(config)), env={"LC_ALL": "C.UTF-8"}, port=port,
         prepare=prepare, ready=lambda _pid: answers(port), stop_signal=signal.SIGTERM, stop_within_s=20,
     )  # fmt: skip
 

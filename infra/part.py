@@ -35,6 +35,8 @@ class Part(Struct, frozen=True, kw_only=True):
     """What the kernel sends it when its supervisor dies. Kafka, the registry and the roles are made to survive a kill."""
     become: Callable[[], None] | None = None
     """Done in the child between fork and exec: take another user."""
+    essential: bool = False
+    """When it never gets ready the whole gives up; any other part is tried again for ever while the rest runs."""
     once: bool = False
     gated: bool = False
     """Started at once, to do its imports while others start; it waits on the descriptor `$ATRIUM_GATE` for what it needs."""

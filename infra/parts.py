@@ -19,7 +19,13 @@ def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], S
     child_env = {**env, **environment(resolved)}
     command = (sys.executable, "-m", "streams.cli")
     prepare = Part(
-        name=PREPARE, argv=(*command, PREPARE), env=child_env, needs=tuple(part.name for part in services), once=True, gated=True
+        name=PREPARE,
+        argv=(*command, PREPARE),
+        env=child_env,
+        needs=tuple(part.name for part in services),
+        once=True,
+        gated=True,
+        essential=True,
     )
     ports = {"api": resolved.api_port, "simulator": resolved.simulator_port, "rooms": resolved.rooms_web_port}
     roles = [

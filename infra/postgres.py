@@ -65,7 +65,7 @@ def postgres_part(home: Path, port: int) -> tuple[Part, str]:
             os.chown(path, user.pw_uid, user.pw_gid)
     options = [word for key, value in (_OPTIONS | {"port": str(port)}).items() for word in ("-c", f"{key}={value}")]
     part = Part(
-        name=NAME, argv=(str(binaries / "postgres"), "-D", str(data), *options), env=_ENV, port=port,
+        name=NAME, essential=True, argv=(str(binaries / "postgres"), "-D", str(data), *options), env=_ENV, port=port,
         prepare=prepare, ready=lambda pid: _is_ready(data / "postmaster.pid", pid), become=become,
         stop_signal=signal.SIGINT,  # fast shutdown: it does not wait for clients
         orphan_signal=signal.SIGINT,

@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
+from agents.directory import fill
 from infra.database import migrate
 from infra.seed import seed
 from schemas.errors import BuildingError
@@ -34,6 +35,7 @@ async def provision(settings: Settings) -> None:
         register_all(settings.registry),
         _prepare_database(settings),
     )
+    await fill(settings)
 
 
 async def _prepare_database(settings: Settings) -> None:

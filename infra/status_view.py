@@ -38,9 +38,8 @@ def as_table(status: Status) -> str:
     screen = Console(file=(text := io.StringIO()), width=110, force_terminal=False)
     screen.print(table)
     word = "all well" if status.well else "NOT all well"
-    text.write(
-        f"{word} · {status.url} · supervisor pid {status.supervisor} · {status.memory_mb} MB in all · logs in {status.home}/logs\n"
-    )
+    text.write(f"{word} · {status.url} · supervisor pid {status.supervisor} · {status.memory_mb} MB in all\n")
+    text.write(f"logs in {status.home}/logs\n")
     return text.getvalue()
 
 

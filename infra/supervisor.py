@@ -6,6 +6,7 @@ Nothing outlives the supervisor: should it be killed, the kernel ends its childr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from infra import status
 from infra.child import Child
 from infra.part import Part
 from infra.status import PartStatus, Status
+
+_LATECOMERS_S = 20.0
 
 
 class Supervisor:
@@ -39,7 +42,7 @@ class Supervisor:
         all_ready = asyncio.create_task(self._when_ready(on_ready))
         stop = asyncio.create_task(self._stop.wait())
         try:
-            pending: set[asyncio.Task[object]] = {*keeping, stop}  # type: ignore[arg-type]
+            pending: set[asyncio.Task[object]] = {*keeping, stop}
             while not self._stop.is_set():
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -53,7 +56,11 @@ class Supervisor:
             self._changed()
 
     async def _when_ready(self, on_ready: Callable[[], None]) -> None:
-        await asyncio.gather(*(child.ready.wait() for child in self._children.values()))
+        """Tell that the whole is ready; a part that is long in coming does not keep the rest back."""
+        await asyncio.gather(*(child.ready.wait() for child in self._children.values() if child.part.essential))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LATECOMERS_S):
+                await asyncio.gather(*(child.ready.wait() for child in self._children.values()))
         on_ready()
 
     def _ask_to_stop(self) -> None:

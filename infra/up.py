@@ -48,7 +48,9 @@ class Terminal:
             port = f" on port {part.port}" if part.port else ""
             self._console.print(f"[green]{elapsed}  {part.name} is ready{port}[/]", highlight=False)
         elif part.state is State.restarting:
-            self._console.print(f"[yellow]{elapsed}  {part.name} {part.text}; starting it again[/]", highlight=False)
+            self._console.print(
+                f"[yellow]{elapsed}  {part.name} {part.text}; starting it again[/]", highlight=False, soft_wrap=True
+            )
 
     def close(self) -> None:
         """Take the spinner away."""
@@ -68,6 +70,8 @@ def run_up(settings: Settings, env: Mapping[str, str]) -> None:
 
     def on_ready() -> None:
         terminal.close()
+        if late := [part.name for part in status.read(resolved.home).parts if not part.well]:
+            console.print(f"[yellow]not well yet: {', '.join(late)}; see atrium status[/]", highlight=False)
         console.print(_welcome(resolved, url), highlight=False, soft_wrap=True)
 
     try:
