@@ -1,4 +1,4 @@
-"""The database's form and first content: the migrations of `infra/migrations`, and `seed`."""
+"""The database's form: the numbered files of `infra/migrations`, each applied once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from pathlib import Path
 import asyncpg
 from msgspec import Struct
 
-from infra.seed import seed
 from schemas.errors import BuildingError
 from streams.database import exclusive
-
-__all__ = ["Migration", "MigrationError", "migrate", "migrations", "seed"]
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
 
