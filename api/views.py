@@ -151,7 +151,9 @@ def room_view(replica: Replica, room_id: str, now: datetime) -> RoomView | None:
     if info is None:
         return None
     row = replica.rooms.get(room_id)
-    sensed = {kind: reading for kind in Kind if (reading := reading_view(replica, row, kind, now)) is not None}
+    sensed = {
+        kind: reading for kind in Kind if kind not in _ROLE_OF and (reading := reading_view(replica, row, kind, now)) is not None
+    }
     return RoomView(
         room_id=room_id,
         number=info.number,

@@ -24,7 +24,7 @@ let heardAt = 0;
 let source = null;
 
 const now = () => Date.now() + skew;
-const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
 function span(ms) {
@@ -58,7 +58,7 @@ class Reading {
     const text = (value) => value.toFixed(this.what.digits).replace(/^-0(\.0*)?$/, "0$1");
     set(this.f.value, reading ? text(reading.value) : "–");
     set(this.f.unit, reading ? this.what.unit : "");
-    set(this.f.mean, mean ? `3 h mean ${text(mean.value)}` : "");
+    set(this.f.mean, mean ? `3 h avg ${text(mean.value)}` : "");
     this.f.root.classList.toggle("old", Boolean(reading?.stale));
     this.f.root.title = reading ? reading.sensors.map((one) => `${one.name}: ${text(one.value)} ${this.what.unit}, ${clock(one.at)}`).join("\n") : "no reading yet";
   }
@@ -118,7 +118,7 @@ class Control {
     f.release.setAttribute("aria-label", `Back to automatic: ${this.name}`);
     const winner = actuator.winner;
     set(f.slot, manual ? `Manual until ${when(actuator.manual.until_at)}` : winner ? SLOTS[winner.slot] ?? winner.slot : "Undecided");
-    set(f.reason, winner ? winner.reason : "nothing is known that would decide it");
+    set(f.reason, winner ? winner.reason : "not enough is known yet");
     const failed = !actuator.pending && !["unknown", "done"].includes(actuator.last_status);
     f.fault.hidden = !failed;
     set(f.fault, failed ? `Last command ${actuator.last_status}${actuator.last_reason ? `: ${actuator.last_reason}` : ""}` : "");
@@ -127,7 +127,7 @@ class Control {
 
   showLosers(losers, percent) {
     this.f.others.hidden = losers.length === 0;
-    set(this.f["others-title"], losers.length === 1 ? "1 other wish" : `${losers.length} other wishes`);
+    set(this.f["others-title"], losers.length === 1 ? "1 other proposal" : `${losers.length} other proposals`);
     const texts = losers.map((one) => [`${SLOTS[one.slot] ?? one.slot}, ${this.what.says(percent(one.value_pct))}`, `: ${one.reason}${one.until_at ? ` (until ${when(one.until_at)})` : ""}`]);
     const signature = JSON.stringify(texts);
     if (signature === this.losers) return;

@@ -46,7 +46,8 @@ async def test_a_reading_has_its_age_unit_and_sensors(client: Client, building: 
     assert room["readings"]["temperature_c"] == {
         "value": 0.0, "unit": "°C", "at": "2026-03-02T11:00:00Z", "age_s": 7.0, "stale": False,
         "sensors": [
-            {"device_id": SENSOR_2, "name": "Multisensor 6", "value": 0.0, "at": "2026-03-02T11:00:00Z", "age_s": 7.0, "stale": False}
+            {"device_id": SENSOR_2, "name": "Multisensor 6", "value": 0.0, "at": "2026-03-02T11:00:00Z",
+             "age_s": 7.0, "stale": False},
         ],
     }  # fmt: skip
     assert room["averages"]["temperature_c"] == {"value": 0.0, "unit": "°C", "readings": 1}
@@ -81,7 +82,8 @@ async def test_set_takes_the_manual_slot_and_release_gives_it_back(client: Clien
     blind = actuator(await room_2(client, f"?min_position={accepted['min_position']}"), "closed_pct")
     assert blind["winner"]["slot"] == "manual"
     assert blind["manual"] == {
-        "value_pct": 70.0, "source": "page", "reason": "glare", "since_at": "2026-03-02T11:00:00Z", "until_at": "2026-03-02T13:00:00Z",
+        "value_pct": 70.0, "source": "page", "reason": "glare",
+        "since_at": "2026-03-02T11:00:00Z", "until_at": "2026-03-02T13:00:00Z",
     }  # fmt: skip
     async with client.post("/v1/rooms/2/intents", json={"action": "release", "kind": "closed_pct"}) as response:
         assert response.status == 202
