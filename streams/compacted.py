@@ -12,6 +12,7 @@ from streams.topics import Topic
 
 _BATCH = 10_000
 _POLL_S = 1.0
+_RETRY_S = 0.2
 
 
 def read_to_end(settings: Settings, topic: Topic, timeout_s: float = 30.0) -> Iterator[Message]:
@@ -20,17 +21,16 @@ def read_to_end(settings: Settings, topic: Topic, timeout_s: float = 30.0) -> It
     Joins no group and commits nothing. Raises `KafkaException` when Kafka is away or silent for `timeout_s`.
     """
     consumer = Consumer(
-        {**settings.librdkafka, "group.id": "atrium-reader", "enable.auto.commit": False, "enable.partition.eof": False}
+        {
+            **settings.librdkafka,
+            "log_level": "4",
+            "group.id": "atrium-reader",
+            "enable.auto.commit": False,
+            "enable.partition.eof": False,
+        }
     )
     try:
-        found = consumer.list_topics(topic.name, timeout=timeout_s).topics[topic.name]
-        if found.error is not None:
-            raise KafkaException(found.error)
-        ends: dict[int, int] = {}
-        for partition in found.partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=timeout_s)
-            if high > low:
-                ends[partition] = high
+        ends = _ends(consumer, topic.name, timeout_s)
         consumer.assign([TopicPartition(topic.name, partition, OFFSET_BEGINNING) for partition in ends])
         heard = time.monotonic()
         while ends:
@@ -51,6 +51,24 @@ def read_to_end(settings: Settings, topic: Topic, timeout_s: float = 30.0) -> It
                     del ends[place.partition]
     finally:
         consumer.close()
+
+
+def _ends(consumer: Consumer, topic: str, timeout_s: float) -> dict[int, int]:
+    """The next offset of each partition that holds anything. A topic just made may take a moment to have its leaders."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            found = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            places = [TopicPartition(topic, partition) for partition in found.partitions]
+            marks = {place.partition: consumer.get_watermark_offsets(place, timeout=timeout_s) for place in places}
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return {partition: high for partition, (low, high) in marks.items() if high > low}
 
 
 def last_values(settings: Settings, topic: Topic) -> dict[bytes, bytes]:
