@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import signal
 import socket
@@ -21,6 +22,7 @@ _STABLE_AFTER_S = 60.0
 _FAILED_STARTS = 5
 """An essential part that never once got ready is given up after so many tries: that is a wrong setting, not an accident."""
 _PROBE_EVERY_S = 0.05
+_ERROR = re.compile(r"^(Error: |[\w.]*(Error|Exception|Unavailable|Failed)\b)|\[(ERROR|CRITICAL)\]|\b(ERROR|FATAL)\b")
 
 
 class PartFailed(BuildingError):
@@ -70,7 +72,7 @@ class Child:
                 self._say(State.failed, problem or "")
                 raise PartFailed(f"{self.part.name} does not start: {problem}\n{self.last_lines()}")
             self._restarts += 1
-            self._say(State.restarting, f"{problem}: {last}" if (last := self.last_lines(1)) else problem or "")
+            self._say(State.restarting, f"{problem}: {cause}" if (cause := self._cause()) else problem or "")
             await asyncio.sleep(min(_FIRST_PAUSE_S * 2 ** (failures - 1), _LONGEST_PAUSE_S))
         self._say(State.done if self.part.once and self.ready.is_set() else State.stopped, "")
 
@@ -203,13 +205,18 @@ class Child:
             self._state, self._text = state, text
             self._changed()
 
+    def _cause(self) -> str:
+        """The line of its log that most likely says why it ended."""
+        lines = self.last_lines(60).splitlines()
+        return next((line for line in reversed(lines) if _ERROR.search(line)), lines[-1] if lines else "")[:300]
+
     def last_lines(self, count: int = 8) -> str:
         """The end of its log, for a message about its failure."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(line for line in lines[-count:] if line.strip())[-2000:]
+        return "\n".join(line for line in lines[-count:] if line.strip())
 
 
 def _name_of(code: int) -> str:

@@ -39,6 +39,27 @@ def variable(name: str) -> str:
     return name.replace("-", "_").upper()
 
 
+_claimed: dict[int, socket.socket] = {}
+
+
+def claim(port: int) -> bool:
+    """Hold a free port for this process, so that another supervisor starting at the same time picks another one.
+
+    The claim is an abstract unix socket's name: seen by the whole machine, leaving no file, gone with the process.
+    """
+    if not is_free(port):
+        return False
+    if port not in _claimed:
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        try:
+            name.bind(f"\0atrium-port-{port}")
+        except OSError:
+            name.close()
+            return False
+        _claimed[port] = name
+    return True
+
+
 def is_free(port: int) -> bool:
     """Whether a server could bind this port now; connections lingering from an earlier server do not count."""
     with socket.socket() as probe:
@@ -56,7 +77,7 @@ def choose_ports(memory: Path, asked: dict[str, int | None]) -> dict[str, int]:
     known: dict[str, int] = json.loads(memory.read_text()) if memory.exists() else {}
     chosen: dict[str, int] = {}
     for name, port in asked.items():
-        if port is not None and (port in chosen.values() or not is_free(port)):
+        if port is not None and (port in chosen.values() or not claim(port)):
             raise PortTaken(name, port)
         chosen[name] = port or _pick(name, known, set(chosen.values()) | {other for other in asked.values() if other})
     memory.parent.mkdir(parents=True, exist_ok=True)
@@ -67,4 +88,4 @@ def choose_ports(memory: Path, asked: dict[str, int | None]) -> dict[str, int]:
 def _pick(name: str, known: dict[str, int], used: set[int]) -> int:
     wished = [port for port in (known.get(name), USUAL[name]) if port]
     others = random.sample(_FREE_RANGE, 200)
-    return next(port for port in (*wished, *others) if port not in used and is_free(port))
+    return next(port for port in (*wished, *others) if port not in used and claim(port))

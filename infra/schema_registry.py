@@ -39,7 +39,8 @@ def registry_part(home: Path, packages: Packages, port: int, *, java_options: tu
         "-jar", str(packages.registry_folder / "quarkus-run.jar"),
     )  # fmt: skip
     part = Part(
-        name=NAME, essential=True, argv=argv, env={"LC_ALL": "C.UTF-8"}, port=port, prepare=lambda: folder.mkdir(parents=True, exist_ok=True),
+        name=NAME, essential=True, argv=argv, env={"LC_ALL": "C.UTF-8"}, port=port,
+        prepare=lambda: folder.mkdir(parents=True, exist_ok=True),
         ready=lambda _pid: _answers(f"{url}/subjects"), stop_signal=signal.SIGTERM,
     )  # fmt: skip
     return part, url

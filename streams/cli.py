@@ -36,6 +36,12 @@ def _settings() -> Settings:
     return read_settings(os.environ)
 
 
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for chatty in ("httpx", "httpx2"):  # the registry's client says each request
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
 def _wait_at_gate() -> None:
     """Wait until the supervisor says that everything this process needs is there; alone there is no gate."""
     gate = os.environ.pop("ATRIUM_GATE", None)
@@ -93,7 +99,7 @@ def prepare() -> None:
 
     from infra.provision import provision
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _log()
     _wait_at_gate()
     asyncio.run(provision(_settings()))
 
@@ -112,7 +118,7 @@ def role(name: str) -> None:
     history    keeps every event and command in PostgreSQL
     simulator  plays the building behind the gateways
     """  # noqa: D301  # \b is click's mark for lines to be kept
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _log()
     import_module(role_named(name).module)
     _wait_at_gate()
     run_role(name, _settings())
