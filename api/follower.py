@@ -24,7 +24,7 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but not in its __all__
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from api.replica import FOLLOWED, Change, LogState, Replica
 from schemas.codecs import Codecs

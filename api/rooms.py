@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -122,8 +123,8 @@ async def wait_for(replica: Replica, room_id: str, position: Position, timeout_s
 
 
 def format_position(position: Position) -> str:
-    """As `min_position` takes it: log id, partition, offset."""
-    return f"{position.log_id}:{position.partition}:{position.offset}"
+    """As `min_position` takes it: log id, partition, offset. Kafka's ids may hold `+` and `/`, so it is quoted for an URL."""
+    return f"{quote(position.log_id, safe='')}:{position.partition}:{position.offset}"
 
 
 def parse_position(text: str) -> Position:
@@ -132,7 +133,7 @@ def parse_position(text: str) -> Position:
     partition, _, offset = rest.partition(":")
     if not log_id or not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in (partition, offset)):
         raise Problem(422, "Unprocessable Content", "`min_position` is log id, partition and offset, joined by colons")
-    return Position(log_id, int(partition), int(offset))
+    return Position(unquote(log_id), int(partition), int(offset))  # quoted once or, by a careful client, twice
 
 
 def whole_ms(instant: datetime) -> datetime:

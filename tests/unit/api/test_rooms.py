@@ -6,8 +6,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from yarl import URL
 
-from schemas.records import IntentAction, Kind
+from api.rooms import format_position, parse_position
+from schemas.records import IntentAction, Kind, Position
 from tests.unit.api.building import BLIND_2, NOON, SENSOR_2, VALVE_2, Building
 from tests.unit.api.conftest import Client
 
@@ -192,6 +194,15 @@ async def test_a_read_waits_for_the_position_it_names(client: Client, building: 
     assert pending
     building.tell(*building.intents[0])
     assert actuator(await reading, "valve_pct")["manual"]["value_pct"] == 50
+
+
+@pytest.mark.parametrize("log_id", ["log-1", "AqaHNQ55Tk2GeULA+uO6kA", "a/b+c_d-e"])
+def test_a_position_survives_an_url_pasted_or_built(log_id: str) -> None:
+    position = Position(log_id, 9, 1234)
+    text = format_position(position)
+    pasted = URL(f"http://x/?min_position={text}", encoded=True).query["min_position"]
+    built = URL("http://x/").with_query(min_position=text).query["min_position"]
+    assert parse_position(pasted) == parse_position(built) == position
 
 
 async def test_a_position_not_reached_in_time_is_503(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

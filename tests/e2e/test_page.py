@@ -1,0 +1,130 @@
+"""The page in a real browser, before the whole building as `atrium up` starts it: the opening minute, and a hand on a blind.
+
+With ATRIUM_SCREENSHOTS=1 it leaves its picture in docs/images/page.png, the README's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.processes import ROOT, free_port, wait_until
+
+CHROMIUM = shutil.which("chromium")
+PICTURE = ROOT / "docs" / "images" / "page.png"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+PORTS = ("API", "KAFKA", "POSTGRES", "REGISTRY", "SIMULATOR", "ROOMS_WEB")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The whole building, started anew; the browser is up before it, so that the story is not missed."""
+    home = Path(tmp_path_factory.mktemp("building"))
+    for folder in (home, *home.parents[:2]):
+        folder.chmod(0o755)  # PostgreSQL drops root and must pass through
+    ports = {f"ATRIUM_{name}_PORT": str(free_port()) for name in PORTS}
+    said = home / "said.txt"
+    with said.open("w") as out:
+        up = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "up"], cwd=ROOT, env=os.environ | ports | {"ATRIUM_HOME": str(home)},
+            stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: "The building runs" in said.read_text() or up.poll() is not None, "atrium up has started", 120)
+            assert up.poll() is None, said.read_text()
+            yield f"http://127.0.0.1:{ports['ATRIUM_API_PORT']}/"
+        finally:
+            up.send_signal(signal.SIGINT)
+            up.wait(60)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1440, "height": 860}, color_scheme="light", device_scale_factor=2)
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    opened.goto(url)
+    yield opened
+    assert complaints == []
+    opened.close()
+
+
+def test_the_page_tells_the_opening_minute(page: Page) -> None:
+    rooms = page.get_by_role("article")
+    expect(rooms).to_have_count(4)
+    expect(rooms.get_by_role("heading", level=2)).to_have_text(["Room 1", "Room 2", "Room 10", "Room 11"])
+    expect(page.locator("#link")).to_have_text("Live")
+
+    second = page.locator("#room-2")
+    expect(second.locator(".people")).to_contain_text("Occupied since", timeout=12_000)
+    radiator = second.get_by_role("group", name="Radiator of Room 2", exact=True)
+    expect(radiator.locator(".stand")).to_have_text("90 %", timeout=10_000)
+    expect(radiator).to_contain_text("the room is occupied")
+    expect(radiator.get_by_role("slider")).to_have_value("90")
+
+    blind = page.get_by_role("group", name="Blind of Room 10", exact=True)
+    expect(blind).to_contain_text("humidity above 50 %", timeout=20_000)
+    expect(blind.locator(".stand")).to_have_text(re.compile(r"\d+ % open\s*→ closed"), timeout=15_000)
+
+
+def test_a_hand_opens_the_blind_and_the_page_says_until_when_and_why(page: Page) -> None:
+    blind = page.get_by_role("group", name="Blind of Room 10", exact=True)
+    blind.get_by_role("button", name="Open: Blind of Room 10", exact=True).click()
+    expect(blind).to_contain_text(re.compile(r"Manual until \d\d:\d\d"))
+    expect(blind).to_contain_text("set by hand (page)")
+    expect(blind.locator(".stand")).to_have_text(re.compile("^open"), timeout=45_000)
+    blind.get_by_text("other proposals").click()
+    expect(blind.get_by_role("listitem").first).to_have_text("Automatic, closed: humidity above 50 %")
+    if os.environ.get("ATRIUM_SCREENSHOTS"):
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURE, full_page=True)
+    blind.get_by_role("button", name="Back to automatic: Blind of Room 10", exact=True).click()
+    expect(blind.locator(".slot")).to_have_text("Automatic")
+    expect(blind.get_by_role("button", name="Back to automatic")).to_be_hidden()
+
+
+def test_a_slider_works_by_keyboard(page: Page) -> None:
+    light = page.get_by_role("group", name="Light of Room 1", exact=True)
+    slider = light.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(light.locator(".stand")).to_have_text("100 %", timeout=15_000)
+    expect(slider).to_have_attribute("aria-valuetext", "100 %")
+    expect(light).to_contain_text("Manual until")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [340, 390, 1024, 1440])
+def test_nothing_is_cut_off_at_any_width(browser: Browser, url: str, width: int, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(url)
+    expect(page.get_by_role("article")).to_have_count(4)
+    beyond = page.evaluate(
+        "[...document.querySelectorAll('.room *')].filter(e => !e.closest('[hidden]') && e.getClientRects().length &&"
+        " e.getBoundingClientRect().right > e.closest('.room').getBoundingClientRect().right).map(e => e.outerHTML.slice(0, 120))"
+    )
+    assert beyond == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()
