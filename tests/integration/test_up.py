@@ -1,0 +1,163 @@
+"""`atrium up` as a person runs it: the whole building as processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import test_settings as settings_for
+from tests.processes import ROOT, wait_until
+
+ATRIUM = (sys.executable, "-m", "streams.cli")
+PARTS = {"kafka", "postgres", "registry", "prepare", "rooms", "api", "knx", "zwave", "history", "simulator"}
+
+
+class Building:
+    """One home, with `atrium` run in it."""
+
+    def __init__(self, home: Path) -> None:
+        settings = settings_for(home)
+        ports = {
+            "KAFKA": settings.kafka_port, "POSTGRES": settings.postgres_port, "REGISTRY": settings.registry_port,
+            "API": settings.api_port, "SIMULATOR": settings.simulator_port, "ROOMS_WEB": settings.rooms_web_port,
+        }  # fmt: skip
+        self.settings = settings
+        self.env = {**os.environ, "ATRIUM_HOME": str(home), **{f"ATRIUM_{name}_PORT": str(port) for name, port in ports.items()}}
+        for own in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "SCHEMA_REGISTRY_URL"):
+            self.env.pop(own, None)
+        self.output = home / "up.txt"
+        self.up: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.output.open("wb") as output:
+            self.up = subprocess.Popen([*ATRIUM, "up"], env=self.env, stdout=output, stderr=output, cwd=ROOT, start_new_session=True)
+        wait_until(lambda: "The building runs" in self.output.read_text() or self.ended, "the building runs", within_s=120)
+        assert not self.ended, self.output.read_text()
+
+    @property
+    def ended(self) -> bool:
+        return self.up is None or self.up.poll() is not None
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        done = subprocess.run([*ATRIUM, "status", "--json"], env=self.env, capture_output=True, check=False, cwd=ROOT)
+        return done.returncode, json.loads(done.stdout)
+
+    def pids(self) -> dict[str, int]:
+        return {part["name"]: part["pid"] for part in self.status()[1]["parts"] if part["pid"]}
+
+    def end(self) -> None:
+        if self.up is not None and self.up.poll() is None:
+            self.up.send_signal(signal.SIGINT)
+            self.up.wait(60)
+
+
+def left_over(pids: dict[str, int], home: Path) -> dict[str, int]:
+    """The parts that still run, and any other process whose command or settings name this home."""
+    left = {name: pid for name, pid in pids.items() if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            named = str(home).encode() in (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if named and int(folder.name) != os.getpid() and _state(int(folder.name)) != "Z":
+            left[folder.name] = int(folder.name)
+    return left
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+@contextmanager
+def building() -> Iterator[Building]:
+    with tempfile.TemporaryDirectory(prefix="atrium-up-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        made = Building(home)
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Building]:
+    with building() as made:
+        made.start()
+        yield made
+
+
+def test_status_tells_every_part_with_pid_and_port(home: Building) -> None:
+    wait_until(lambda: home.status()[0] == 0, f"all well: {home.status()[1]}", within_s=30)
+    code, told = home.status()
+    parts = {part["name"]: part for part in told["parts"]}
+    assert code == 0
+    assert told["well"]
+    assert set(parts) == PARTS
+    assert parts["kafka"]["port"] == home.settings.kafka_port
+    assert parts["api"]["port"] == home.settings.api_port
+    assert all(parts[name]["pid"] and parts[name]["memory_mb"] > 5 for name in PARTS - {"prepare"})
+    assert "postgresql://" not in json.dumps(told)
+
+
+def test_the_terminal_is_told_how_to_reach_it(home: Building) -> None:
+    said = home.output.read_text()
+    assert f"http://127.0.0.1:{home.settings.api_port}/" in said
+    assert f"curl 'http://127.0.0.1:{home.settings.api_port}/open_blinds?uuid=b9407f30-f5f8-466e-aff9-25556b57fe6d" in said
+    assert "Traceback" not in said
+
+
+def test_a_second_up_in_the_same_home_says_so(home: Building) -> None:
+    second = subprocess.run([*ATRIUM, "up"], env=home.env, capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
+    assert second.returncode == 1
+    assert "already runs" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("name", ["history", "registry", "kafka"])
+def test_a_killed_part_is_started_again(home: Building, name: str) -> None:
+    before = home.pids()[name]
+    os.kill(before, signal.SIGKILL)
+
+    def is_back() -> bool:
+        part = next(part for part in home.status()[1]["parts"] if part["name"] == name)
+        return bool(part["well"]) and part["pid"] != before and part["restarts"] >= 1
+
+    wait_until(is_back, f"{name} runs again", within_s=60, pause_s=0.2)
+
+
+def test_ctrl_c_ends_everything(home: Building) -> None:
+    pids = home.pids()
+    home.end()
+    assert home.up is not None
+    assert home.up.returncode == 0, home.output.read_text()
+    assert left_over(pids, home.settings.home) == {}
+    code, told = home.status()
+    assert code == 1
+    assert told["supervisor"] is None
+
+
+def test_a_killed_supervisor_leaves_nothing_running_and_a_new_one_takes_over() -> None:
+    with building() as killed:
+        killed.start()
+        pids = killed.pids()
+        assert killed.up is not None
+        assert len(pids) >= len(PARTS) - 1
+        killed.up.kill()
+        killed.up.wait()
+        wait_until(lambda: not left_over(pids, killed.settings.home), f"all gone of {pids}", within_s=20)
+        killed.start()
+        wait_until(lambda: killed.status()[0] == 0, "all well again", within_s=60, pause_s=0.3)
