@@ -21,6 +21,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import faust
 from faust.types import TP
 
 from schemas.errors import BuildingError
@@ -110,13 +111,27 @@ class Batch:
             await asyncio.wait({self._saving})
 
 
+class LaneChannel(faust.Channel[Batch]):
+    """A channel whose queue is never cleared: Faust clears its own when recovery ends, and with it what came after the seek.
+
+    A batch of an earlier assignment is known by its generation, so there is nothing to clear.
+    """
+
+    @property
+    def queue(self) -> Any:
+        """The queue of this channel."""
+        if self._queue is None:
+            self._queue = self.app.FlowControlQueue(maxsize=self.maxsize or 0, clear_on_resume=False)
+        return self._queue
+
+
 class Lane:
     """One topic of an app, consumed in batches by one agent on `channel`."""
 
     def __init__(self, app: App, topic: str) -> None:
         self.app = app
         self.topic = app.topic(topic, key_type=bytes, value_type=bytes)
-        self.channel: Any = app.channel(maxsize=64)
+        self.channel = LaneChannel(app, maxsize=64)
         self.failed = False
         """Set by the first failure, never cleared: the worker is going down."""
         self._in_flight: dict[TP, Batch] = {}

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from streams.app import App
 
 R = TypeVar("R", bound=Row)
+RAW: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+"""Keeps Faust from decoding keys and values: bytes for a type alone would still go through its JSON."""
 _logger = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class RowTable(faust.Table[str, Any], Generic[R]):
     def __init__(self, app: App, topic: Topic, codecs: Codecs, registry: str) -> None:
         super().__init__(
             app, name=topic.name.rpartition(".")[2], partitions=topic.partitions,
-            changelog_topic=app.topic(topic.name, key_type=bytes, value_type=bytes, partitions=topic.partitions),
+            changelog_topic=app.topic(topic.name, partitions=topic.partitions, **RAW),
             key_type=bytes, value_type=bytes,
         )  # fmt: skip
         self.changelog = topic.name
