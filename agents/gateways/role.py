@@ -37,10 +37,16 @@ def build(bus: Bus, driver: Driver, settings: Settings) -> App:
 
     gateway = Gateway(bus, driver, settings, crash)
 
-    @app.agent(app.topic(COMMANDS[bus].name, key_type=bytes, value_type=bytes), name=f"{bus}-commands")
+    topic = app.topic(COMMANDS[bus].name, key_serializer="raw", value_serializer="raw")
+
+    @app.agent(topic, name=f"{bus}-commands")
     async def commands(stream: Any) -> None:
         async for event in stream.noack().events():
-            await gateway.take(event)
+            try:
+                await gateway.take(event)
+            except Exception as error:  # Faust alone would start the agent again, behind the lost record
+                await app.crash(error)
+                raise
 
     async def revoked(*_: Any, **__: Any) -> None:
         await gateway.release()

@@ -80,7 +80,7 @@ def target_of(room: Room, kind: Kind) -> float:
 
 def physics(room: Room, dt_s: float, elapsed_s: float, outside: Outside, sun: Sun, clouds: float) -> Room:
     """The room `dt_s` later: each balance is first-order and solved exactly, so the step's length does not matter."""
-    way = 100.0 / BLIND_TRAVEL_S * dt_s
+    way, left = 100.0 / BLIND_TRAVEL_S * dt_s, room.closed_target_pct - room.closed_pct
     radiator = toward(room.radiator_pct, room.valve_pct, dt_s / RADIATOR_LAG_S)
     heat_w_k = RADIATOR_W_K * radiator / 100
     loss_w_k = LOSS_W_K + (WINDOW_W_K if room.window_open else 0.0)
@@ -97,7 +97,7 @@ def physics(room: Room, dt_s: float, elapsed_s: float, outside: Outside, sun: Su
         temperature_c=toward(room.temperature_c, balance_c, dt_s * total_w_k / CAPACITY_J_K),
         vapour_g_m3=toward(room.vapour_g_m3, balance_vapour, dt_s * changes_s),
         steam_g_m3=toward(room.steam_g_m3, STEAM_G_M3 if boiling else 0.0, dt_s / (STEAM_RISE_S if boiling else STEAM_FALL_S)),
-        closed_pct=room.closed_pct + max(-way, min(way, room.closed_target_pct - room.closed_pct)),
+        closed_pct=room.closed_target_pct if abs(left) <= way + 1e-6 else room.closed_pct + (way if left > 0 else -way),
     )
 
 

@@ -46,6 +46,7 @@ class Simulator:
     def __init__(self, seed: int, speed: float) -> None:
         self._play = Play(seed, datetime.now(UTC), speed)
         self._speed = speed
+        self._clients: set[asyncio.StreamWriter] = set()
         self._listeners: dict[asyncio.StreamWriter, Bus] = {}
         self._started = asyncio.Event()
 
@@ -55,7 +56,11 @@ class Simulator:
         async with server:
             notify(ready=True)
             _logger.info("simulated building on 127.0.0.1:%d", port)
-            await self._run()
+            try:
+                await self._run()
+            finally:
+                for client in self._clients:
+                    client.transport.abort()
 
     async def _run(self) -> None:
         await self._started.wait()
@@ -72,6 +77,7 @@ class Simulator:
             await asyncio.sleep(max(0.01, started + (ticks + 1) * TICK_S - time.monotonic()))
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
         try:
             while line := await reader.readline():
                 try:
@@ -84,6 +90,7 @@ class Simulator:
         except (ConnectionError, ValueError) as error:  # ValueError: a line longer than the reader's limit
             _logger.info("a client went: %s", error)
         finally:
+            self._clients.discard(writer)
             self._listeners.pop(writer, None)
             writer.close()
 
