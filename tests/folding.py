@@ -195,6 +195,9 @@ class Load:
             ))  # fmt: skip
             self.write(self.room_ids[number], Reading(10_000 + 4 * number, kind, value, datetime.now(UTC)))
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
     def write(self, room_id: str | bytes, event: RoomEvent | bytes) -> None:
         value = event if isinstance(event, bytes) else self.codecs.encode(event)
         while True:
