@@ -195,6 +195,10 @@ class Load:
             ))  # fmt: skip
             self.write(self.room_ids[number], Reading(10_000 + 4 * number, kind, value, datetime.now(UTC)))
 
+    def reading_header(self) -> bytes:
+        """The wire header every reading begins with."""
+        return self.codecs.encode(Reading(1, Kind.motion, 0.0, self.now()))[:5]
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
