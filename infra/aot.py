@@ -78,11 +78,12 @@ def _use_kafka(bootstrap: str) -> None:
     from infra.provision import create_topics
     from streams.topics import DEAD_LETTERS
 
+    client = {"bootstrap.servers": bootstrap, "log_level": 2}  # a broker this young answers "not yet" a few times
     create_topics({"bootstrap.servers": bootstrap}, [DEAD_LETTERS])
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    producer = Producer({**client, "enable.idempotence": True})
     producer.produce(DEAD_LETTERS.name, b"training")
     producer.flush(10)
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "training", "auto.offset.reset": "earliest"})
+    consumer = Consumer({**client, "group.id": "training", "auto.offset.reset": "earliest"})
     consumer.subscribe([DEAD_LETTERS.name])
     message = consumer.poll(10)
     if message is not None:

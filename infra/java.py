@@ -32,7 +32,7 @@ class NotSetUp(BuildingError):
     reason = "not_set_up"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not on this machine yet: run `atrium setup` (or `make setup`) once, with network access")
+        super().__init__(f"not on this machine yet: {what}. Run `atrium setup` (or `make setup`) once, with network access")
 
 
 class DownloadFailed(BuildingError):
@@ -76,7 +76,7 @@ def find(folder: Path) -> Packages:
     packages = msgspec.json.decode(manifest.read_bytes(), type=Packages, dec_hook=_path)
     wanted = packages.kafka == KAFKA and packages.registry == ":".join(REGISTRY)
     if not wanted or not all(jar.exists() for jar in packages.kafka_jars):
-        raise NotSetUp("the version of Kafka and of the schema registry that is wanted")
+        raise NotSetUp(f"{KAFKA} and {':'.join(REGISTRY)}")
     return packages
 
 
@@ -147,7 +147,11 @@ def _unpack(archive: Path, folder: Path) -> None:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     with tarfile.open(archive) as tar:
-        tar.extractall(partial, filter="data")
+        # Python 3.11 before 3.11.4 has no filter: whatever is not a plain file below the folder is refused here, by all versions.
+        if any(not (member.isreg() or member.isdir()) or ".." in member.name or member.name[:1] == "/" for member in tar):
+            raise DownloadFailed(f"{archive} holds more than plain files: it is not what was asked for")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import socket
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from infra.ports import LOOPBACK
 from schemas.errors import BuildingError
 
 
@@ -122,8 +124,24 @@ def read(home: Path) -> Status:
         status = msgspec.json.decode((home / "run" / "status.json").read_bytes(), type=Status)
     except FileNotFoundError:
         return Status(home=str(home), supervisor=supervisor, url=None, parts=[])
-    parts = [msgspec.structs.replace(part, memory_mb=part.pid and memory_mb(part.pid)) for part in status.parts]
+    parts = [_looked_at(part) for part in status.parts]
     return msgspec.structs.replace(status, supervisor=supervisor, parts=parts)
+
+
+def _looked_at(part: PartStatus) -> PartStatus:
+    """The part with its memory, and not well where it should serve a port and does not."""
+    text = part.text
+    if part.state is State.ready and part.port and not _serves(part.port):
+        text = text or f"does not answer on port {part.port}"
+    return msgspec.structs.replace(part, text=text, memory_mb=part.pid and memory_mb(part.pid))
+
+
+def _serves(port: int) -> bool:
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def memory_mb(pid: int) -> int:

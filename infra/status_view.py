@@ -47,8 +47,12 @@ def _cells(part: PartStatus) -> tuple[str, ...]:
     up = uptime_s(part)
     return (
         part.name, part.state, str(part.pid or ""), str(part.port or ""), "" if up is None else _span(up), str(part.restarts or ""),
-        f"{part.memory_mb} MB" if part.memory_mb else "", part.text or ("well" if part.well else ""),
+        f"{part.memory_mb} MB" if part.memory_mb else "", _short(part.text) or ("well" if part.well else ""),
     )  # fmt: skip
+
+
+def _short(text: str, most: int = 160) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _span(seconds: float) -> str:
