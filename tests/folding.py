@@ -94,6 +94,10 @@ def read_live(settings: Settings) -> Fold:
         for message in read_to_end(settings, topic):
             room_id = message.key().decode()
             assert message.partition() == partition_of(room_id, ROOM_PARTITIONS)
+            if message.value() is None:
+                highest.pop(room_id, None)
+                fold.tables[name].pop(room_id, None)
+                continue
             offset = position_of(codecs.decode(message.value())).offset
             if offset >= highest.get(room_id, -1):
                 highest[room_id] = offset
