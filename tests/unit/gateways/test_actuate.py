@@ -61,12 +61,16 @@ class Notes:
         self.states.append(effect.state)
 
 
+async def at_once() -> None:
+    """The line is ours."""
+
+
 async def carried_out(bus: Bus, verdict: Next = Next.begin, ttl_s: float = 60, *, newer: bool = False) -> tuple[Ended, Notes]:
     command = replace(COMMAND, issued_at=utc_now(), expires_at=utc_now() + timedelta(seconds=ttl_s))
     notes, waits = Notes(), asyncio.Event()
     if newer:
         waits.set()
-    ended = await actuate(command, BLIND, verdict, driver=bus, effects=notes, reported=Reported(), newer=waits)  # type: ignore[arg-type]
+    ended = await actuate(command, BLIND, verdict, driver=bus, effects=notes, reported=Reported(), newer=waits, as_owner=at_once)  # type: ignore[arg-type]
     return ended, notes
 
 
