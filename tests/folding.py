@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -181,13 +181,14 @@ def stamped_by_writer(settings: Settings, load: Load) -> Iterator[None]:
 def _stamp(settings: Settings, how: str) -> None:
     entry = ConfigEntry("message.timestamp.type", how, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, ROOM_EVENTS.name, incremental_configs=[entry])
-    for done in AdminClient(dict(settings.librdkafka)).incremental_alter_configs([resource]).values():
+    admin = AdminClient(dict(settings.librdkafka))
+    for done in admin.incremental_alter_configs([resource]).values():
         done.result(20)
 
 
 def _probe(load: Load) -> int:
     """How a record written now is stamped: a tick for nobody, so old that it moves no room's clock."""
-    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
     load.write(load.room_ids[0], Tick(long_ago), long_ago)
     load.flush()
     return load.last_stamp_type

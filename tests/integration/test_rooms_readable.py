@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -44,7 +44,8 @@ def test_an_independent_reader_reads_events_commands_dead_letters_and_every_chan
         load.flush()
         wait_caught_up(stack)
 
-    read = AvroDeserializer(SchemaRegistryClient({"url": stack.registry}))
+    registry = SchemaRegistryClient({"url": stack.registry, "timeout": 10})
+    read = AvroDeserializer(registry, conf={"subject.name.strategy": record_subject_name_strategy})
 
     def records(topic):
         context = SerializationContext(topic.name, MessageField.VALUE)
