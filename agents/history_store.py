@@ -18,8 +18,16 @@ from streams.database import DatabaseUnavailable, connect
 _LINGER_S = 0.1
 _ROWS_AT_ONCE = 20_000
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
-_STATEMENT_TIMEOUT_S = 60
+_STATEMENT_TIMEOUT_S = 30  # 20,000 rows take a second; a server that died oddly can leave a statement hanging
 _DAY_LOCK = 0x617472_646179  # "atrday": two workers must not make the same day's partition
+_MAY_PASS = (
+    DatabaseUnavailable,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says of a connection whose server was killed in the middle of a statement
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -101,7 +109,7 @@ class Store:
             await self._write(group)
         except asyncpg.DataError:
             raise
-        except (DatabaseUnavailable, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _MAY_PASS as error:
             self._days.clear()  # perhaps a day's partition was dropped
             if self._db is not None:
                 self._db.terminate()
