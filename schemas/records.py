@@ -37,11 +37,12 @@ class DeviceRole(StrEnum):
 
 
 class Bus(StrEnum):
-    """The network a device hangs on."""
+    """The network a device hangs on; `recorded` devices stand in a file that is fed."""
 
     unknown = "unknown"
     knx = "knx"
     zwave = "zwave"
+    recorded = "recorded"
 
 
 class Slot(StrEnum):
@@ -82,6 +83,14 @@ class EffectState(StrEnum):
     unknown = "unknown"
     started = "started"
     done = "done"
+
+
+class Clock(StrEnum):
+    """Which clock is a room's `now`: the broker's stamp, or the events' own time of a room fed from a file."""
+
+    unknown = "unknown"
+    live = "live"
+    recorded = "recorded"
 
 
 class Position(Struct, frozen=True):
@@ -159,6 +168,7 @@ class Policy(Struct, frozen=True):
     """Every number of every rule; `schemas.codecs.DEFAULT_POLICY` has the defaults of the `.avsc`, which says what each means."""
 
     revision: int
+    clock: Clock
     time_zone: str
     day_starts: time
     day_ends: time

@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from schemas.commands import Proposal
-from schemas.records import Device, Kind, Policy, Position, ResultStatus
+from schemas.records import Device, Kind, Policy, Position, Reading, ResultStatus
 
 
 class OccupancyState(StrEnum):
@@ -27,6 +27,14 @@ class Sensed(Struct, frozen=True):
     value: float
     at: datetime
     logged_at: datetime
+
+
+class Parked(Struct, frozen=True):
+    """A reading of a device the room does not know yet."""
+
+    position: Position
+    logged_at: datetime
+    reading: Reading
 
 
 class Bucket(Struct, frozen=True):
@@ -91,6 +99,7 @@ class Room(Struct, frozen=True):
     devices: tuple[Device, ...]
     departed: dict[str, int]
     sensed: tuple[Sensed, ...]
+    parked: tuple[Parked, ...]
     buckets: tuple[Bucket, ...]
     occupancy: Occupancy
     day: bool | None

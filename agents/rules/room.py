@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from agents.rules.policy import fault
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Command
 from schemas.records import (
+    Clock,
     CommandResult,
     DeviceChanged,
     Intent,
@@ -29,7 +30,11 @@ from schemas.records import (
     RoomEvent,
     Tick,
 )
-from schemas.rows import Bucket, Lease, Room, Sensed
+from schemas.rows import Actuator, Bucket, Lease, Parked, Room, Sensed
+
+PARKED_MOST = 64
+"""Readings a room keeps for devices it does not know yet; more are set aside."""
+_BEFORE_RECORDING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Outcome(Struct, frozen=True):
@@ -45,7 +50,7 @@ def blank(position: Position, now: datetime) -> Room:
     """A room nothing is known of, standing before its first event."""
     before = Position(position.log_id, position.partition, position.offset - 1)
     return Room(
-        position=before, now_at=now, wake_at=None, policy=DEFAULT_POLICY, devices=(), departed={}, sensed=(), buckets=(),
+        position=before, now_at=now, wake_at=None, policy=DEFAULT_POLICY, devices=(), departed={}, sensed=(), parked=(), buckets=(),
         occupancy=occupancy.unknown_since(before, now), day=None, humid=None, dark=None, bright=None, lamp_settling_until_at=None,
         actuation_position=before, actuators=(), readings=0, late=0, rejected=0,
     )  # fmt: skip
@@ -64,7 +69,7 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
     """
     if applied(room, position):
         return Outcome(room)
-    logged_at, now = now, max(now, room.now_at)
+    logged_at, now = now, time_of(room, event, now)
     match event:
         case Reading():
             return _reading(room, room_id, event, position, logged_at, now)
@@ -80,14 +85,17 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
         case CommandResult():
             return _decided(_with_result(room, event, position, now), room_id, position, now)
         case DeviceChanged():
-            return _decided(change_device(room, event, position, now), room_id, position, now)
+            changed = change_device(room, event, position, now)
+            return _decided(_unparked(changed, event.device_id, position, now), room_id, position, now)
         case PolicyChanged(policy=policy):
             why = fault(policy)
             if why:
                 return _refuse(room, position, Refusal("bad_policy", why))
-            return _decided(
-                replace(room, policy=policy) if policy.revision > room.policy.revision else room, room_id, position, now
-            )
+            if policy.revision <= room.policy.revision:
+                return _decided(room, room_id, position, now)
+            if policy.clock is not room.policy.clock:
+                room = _restarted(room, position, logged_at if policy.clock is not Clock.recorded else _BEFORE_RECORDING)
+            return _decided(replace(room, policy=policy), room_id, position, room.now_at)
 
 
 def _refuse(room: Room, position: Position, refused: Refusal) -> Outcome:
@@ -106,31 +114,73 @@ def _reading(room: Room, room_id: str, reading: Reading, position: Position, log
     device_id, kind = reading.device_id, reading.kind
     refused = refusal(reading, logged_at)
     if refused is None and not any(device.device_id == device_id for device in room.devices):
-        refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}")
+        if len(room.parked) < PARKED_MOST:
+            return Outcome(replace(room, position=position, parked=(*room.parked, Parked(position, logged_at, reading))))
+        refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}, which has parked {PARKED_MOST} readings")
     if refused:
         return _refuse(room, position, refused)
 
-    buckets, late = room.buckets, room.late
+    was = room
+    room = _absorbed(room, reading, position, now, now)
     closed: tuple[Bucket, ...] = ()
     if kind in AVERAGED:
-        filed = file_reading(buckets, reading, now)
-        buckets, late = filed.buckets, late + filed.late
-        closed = closed_by(buckets, now)
+        closed = closed_by(room.buckets, now)
         if closed:
-            buckets = tuple(bucket for bucket in buckets if bucket not in closed)
-
-    entry = Sensed(device_id, kind, reading.value, reading.at, now)
-    sensed, newest = _sensed_with(room.sensed, entry)
-    room_then = room
-    room = replace(
-        room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1,
-    )  # fmt: skip
-    if newest:
-        room = _noticed(room, entry, position, now)
-    if (room_then.wake_at is not None and now < room_then.wake_at) and not _asks_to_decide(room_then, room):
+            room = replace(room, buckets=tuple(bucket for bucket in room.buckets if bucket not in closed))
+    if (was.wake_at is not None and now < was.wake_at) and not _asks_to_decide(was, room):
         return Outcome(room, closed=closed)
     decision = decide(room, room_id)
     return Outcome(decision.room, decision.commands, closed)
+
+
+def _absorbed(room: Room, reading: Reading, position: Position, stamped_at: datetime, now: datetime) -> Room:
+    """The room with one reading counted: last values, its bucket, and what it means. `stamped_at` dates its staleness."""
+    buckets, late = room.buckets, room.late
+    if reading.kind in AVERAGED:
+        filed = file_reading(buckets, reading, now)
+        buckets, late = filed.buckets, late + filed.late
+    entry = Sensed(reading.device_id, reading.kind, reading.value, reading.at, stamped_at)
+    sensed, newest = _sensed_with(room.sensed, entry)
+    room = replace(room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1)
+    return _noticed(room, entry, position, now) if newest else room
+
+
+def _unparked(room: Room, device_id: int, position: Position, now: datetime) -> Room:
+    """The room once it knows a device: what it had parked of it is counted."""
+    if not any(device.device_id == device_id for device in room.devices):
+        return room
+    waiting = [p for p in room.parked if p.reading.device_id == device_id]
+    if not waiting:
+        return room
+    room = replace(room, parked=tuple(p for p in room.parked if p.reading.device_id != device_id))
+    for parked in waiting:
+        room = _absorbed(room, parked.reading, position, parked.logged_at, now)
+    return room
+
+
+def time_of(room: Room, event: RoomEvent, logged_at: datetime) -> datetime:
+    """The room's `now` at an event: the broker's stamp, or in a recorded room the event's own time; never going back."""
+    if room.policy.clock is not Clock.recorded:
+        return max(logged_at, room.now_at)
+    match event:
+        case Reading(at=at) | Intent(at=at) | CommandResult(at=at) | Tick(wake_at=at):
+            return max(at, room.now_at)
+        case _:
+            return room.now_at
+
+
+def _restarted(room: Room, position: Position, now: datetime) -> Room:
+    """A room whose clock is exchanged begins anew with its devices: instants of the two clocks do not compare."""
+    return replace(
+        blank(position, now),
+        policy=room.policy,
+        devices=room.devices,
+        departed=room.departed,
+        actuators=tuple(Actuator(a.device_id, a.kind) for a in room.actuators),
+        readings=room.readings,
+        late=room.late,
+        rejected=room.rejected,
+    )
 
 
 def _sensed_with(sensed: tuple[Sensed, ...], entry: Sensed) -> tuple[tuple[Sensed, ...], bool]:
