@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agents.rules import occupancy
+from agents.rules.arbitration import strayed
 from agents.rules.averages import AVERAGED, closed_by, file_reading
 from agents.rules.blinds import is_humid
 from agents.rules.decide import decide
@@ -247,12 +248,16 @@ def _meant(room: Room, intent: Intent) -> set[int]:
 
 
 def _with_intent(room: Room, intent: Intent, position: Position, now: datetime) -> Room:
+    """The room with the manual slot taken or given back. What strayed counts as never commanded, so the hand moves it again."""
     lease = None
     if intent.action is IntentAction.set and intent.value_pct is not None:
         until = intent.until_at or now + timedelta(seconds=room.policy.manual_lease_s)
         lease = Lease(intent.value_pct, intent.source or "hand", intent.reason, now, until)
     meant = _meant(room, intent)
-    actuators = tuple(replace(a, lease=lease) if a.device_id in meant else a for a in room.actuators)
+    actuators = tuple(
+        replace(a, lease=lease, desired_pct=None if lease and strayed(a) else a.desired_pct) if a.device_id in meant else a
+        for a in room.actuators
+    )
     return replace(room, actuators=actuators, actuation_position=position)
 
 

@@ -192,3 +192,8 @@ def test_a_room_that_becomes_recorded_forgets_the_present() -> None:
     story = Story().humidity(60).motion().tell(PolicyChanged(replace(DEFAULT_POLICY, revision=1, clock=Clock.recorded)))
     assert (story.room.sensed, story.room.humid, story.room.occupancy.light) == ((), None, OccupancyState.unknown)
     assert {d.device_id for d in story.room.devices} == {VALVE, BLIND, LAMP, SENSOR}
+
+
+def test_a_failure_in_the_same_millisecond_is_not_commanded_again() -> None:
+    story = Story().reads(Kind.closed_pct, 70.0, device_id=BLIND).hand(Kind.closed_pct, 40.0).confirms(BLIND, ResultStatus.failed)
+    assert story.targets(BLIND) == [40]
