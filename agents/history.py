@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from agents.history_rows import COMMANDS, ROOM_EVENTS, Raw, Row, Table, command_row, room_event_row
-from agents.history_store import Store, keep_snapshot, rooms_in_snapshot
+from agents.history_store import Allowance, Store, keep_snapshot, rooms_in_snapshot
 from schemas.codecs import Codecs
 from schemas.errors import BuildingError, RegistryUnavailable, Undecodable, UnknownSchema
 from schemas.rows import Room
@@ -33,6 +33,7 @@ from streams.registry import register_all
 from streams.settings import Settings
 
 _YIELD_EVERY = 1_000  # records decoded before the event loop gets a turn: the group's heartbeats pass through it
+_ROWS_IN_HAND = 50_000  # decoded and not yet saved: a day's backlog must not fill the memory
 _REGISTRY_PAUSE_S = 2.0
 _SNAPSHOT_CHECK_S = 60.0
 _LONGEST_OUTAGE_S = timedelta(days=30).total_seconds()
@@ -90,6 +91,7 @@ class Historian:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.store = Store(settings.database, lambda status: notify(status=status))
+        self._allowance = Allowance(_ROWS_IN_HAND)
         self._codecs: Codecs | None = None
         self._registering = asyncio.Lock()
         self._log_ids: dict[str, str] = {}
@@ -97,6 +99,10 @@ class Historian:
 
     async def keep(self, batch: Batch, table: Table, row_of: RowOf) -> None:
         """Return once every record of the batch is in PostgreSQL."""
+        async with self._allowance.take(len(batch.records)):
+            await self._keep(batch, table, row_of)
+
+    async def _keep(self, batch: Batch, table: Table, row_of: RowOf) -> None:
         codecs = await self._get_codecs()
         topic = batch.tp.topic
         if topic not in self._log_ids:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 
 import asyncpg
@@ -27,6 +28,27 @@ class _Waiting(Struct):
     rows: list[Row]
     schemas: Mapping[int, str]
     saved: asyncio.Future[None]
+
+
+class Allowance:
+    """So many rows in hand at once; a batch larger than that goes alone."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows, self._taken = rows, 0
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def take(self, rows: int) -> AsyncIterator[None]:
+        """Wait for room, hold it for the length of the block."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._taken == 0 or self._taken + rows <= self._rows)
+            self._taken += rows
+        try:
+            yield
+        finally:
+            self._taken -= rows
+            async with self._changed:
+                self._changed.notify_all()
 
 
 class Store:

@@ -83,7 +83,7 @@ class Follower:
             "reconnect.backoff.max.ms": 1000,
             "topic.metadata.refresh.interval.ms": 30_000,
         }
-        admin = AdminClient(dict(self._settings.librdkafka))
+        admin: AdminClient | None = None
         consumer = Consumer(config)
         try:
             left = self._assign(consumer)
@@ -94,7 +94,7 @@ class Follower:
                 if changes or self._replica.partitions_left != len(left):
                     self._on_loop(self._take(changes, len(left)))
                 if not left and time.monotonic() >= next_look:
-                    self._look(admin)
+                    admin = self._look(admin or AdminClient(dict(self._settings.librdkafka)))
                     next_look = time.monotonic() + _LOOK_EVERY_S
         finally:
             consumer.close()
@@ -154,8 +154,12 @@ class Follower:
                 return
         raise Undecodable("stopped before its schema was known")
 
-    def _look(self, admin: AdminClient) -> None:
-        """Measure the replica against the rooms' log. Everything read before was applied before."""
+    def _look(self, admin: AdminClient) -> AdminClient | None:
+        """Measure the replica against the rooms' log. Everything read before was applied before.
+
+        Returns the client to use next time; None after a failure, for librdkafka's admin client keeps the leader epochs it knows
+        and is refused (FENCED_LEADER_EPOCH) for ever once a broker came back with newer ones.
+        """
         partitions = [TopicPartition(ROOM_EVENTS.name, number) for number in range(ROOM_PARTITIONS)]
         try:
             ends = admin.list_offsets(dict.fromkeys(partitions, _END), request_timeout=_KAFKA_TIMEOUT_S)
@@ -170,9 +174,10 @@ class Follower:
                 log_id=self._log_id,
             )
         except (KafkaException, TimeoutError) as error:
-            self._on_loop(self._trouble(f"Kafka does not answer: {error}"))
-            return
+            self._on_loop(self._trouble(f"Kafka does not answer: {error or 'no reply in time'}"))
+            return None
         self._on_loop(self._measure(state))
+        return admin
 
     async def _take(self, changes: list[Change], left: int) -> None:
         self._replica.partitions_left = left

@@ -26,20 +26,21 @@ async def learn(url: str, codecs: Codecs, schema_id: int, given_up: Callable[[],
     Raises `UnknownSchema` or `Undecodable` as `look_up` does, `RegistryUnavailable` once `given_up` is true.
     """
     pause_s, waited = FIRST_PAUSE_S, False
-    while True:
-        try:
-            await look_up(url, codecs, schema_id)
-            break
-        except RegistryUnavailable as error:
-            if given_up():
-                raise
-            notify(status=f"waiting for the schema registry: {error}")
-            waited = True
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-        finally:
-            if waited and codecs.knows(schema_id):
-                notify(status="")
+    try:
+        while True:
+            try:
+                await look_up(url, codecs, schema_id)
+                return
+            except RegistryUnavailable as error:
+                notify(status=f"waiting for the schema registry: {error}")
+                waited = True
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                if given_up():
+                    raise
+    finally:
+        if waited:  # answered, whatever the answer, or somebody else's affair by now
+            notify(status="")
 
 
 async def decode(url: str, codecs: Codecs, data: bytes | None, given_up: Callable[[], bool] = no_longer) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
@@ -59,18 +59,36 @@ class Reported:
 
 
 async def actuate(
-    command: Command, device: Device, verdict: Next, *, driver: Driver, effects: Effects, reported: Reported, newer: asyncio.Event
+    command: Command,
+    device: Device,
+    verdict: Next,
+    *,
+    driver: Driver,
+    effects: Effects,
+    reported: Reported,
+    newer: asyncio.Event,
+    as_owner: Callable[[], Awaitable[None]],
 ) -> Ended:
-    """Carry out a command and note both ends of it. `newer` set means another command for the device waits: give way to it."""
+    """Carry out a command and note both ends of it.
+
+    `newer` set means another command for the device waits: give way to it. `as_owner` returns while the line is ours.
+    """
     if verdict is Next.begin:
         await effects.put(_effect(command, EffectState.started))
-    ended = await _carry_out(command, device, driver, reported, newer, look_first=verdict is Next.look)
+    ended = await _carry_out(command, device, driver, reported, newer, as_owner, look_first=verdict is Next.look)
     await effects.put(_effect(command, EffectState.done, ended))
     return ended
 
 
 async def _carry_out(
-    command: Command, device: Device, driver: Driver, reported: Reported, newer: asyncio.Event, *, look_first: bool
+    command: Command,
+    device: Device,
+    driver: Driver,
+    reported: Reported,
+    newer: asyncio.Event,
+    as_owner: Callable[[], Awaitable[None]],
+    *,
+    look_first: bool,
 ) -> Ended:
     pause_s, why = _PAUSE_S, ""
     while True:
@@ -83,6 +101,7 @@ async def _carry_out(
                     return Ended(ResultStatus.done, value)
             if utc_now() > command.expires_at:
                 return Ended(ResultStatus.expired, reason=f"not begun by {command.expires_at:%H:%M:%S} UTC{why}")
+            await as_owner()
             from_pct = reported.last.get((device.device_id, command.kind))
             await driver.write(device, command.kind, command.target_pct)
             return await _confirm(command, device, driver, reported, newer, driver.travel_s(device, from_pct, command.target_pct))

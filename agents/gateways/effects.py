@@ -42,6 +42,7 @@ class Effects:
         return self._last.get(device_id)
 
     async def put(self, effect: Effect) -> None:
-        """Note an effect; it lasts once this returns."""
+        """Note an effect; it lasts once this returns. Only the line's owner notes anything."""
+        await self._log.as_owner()
         await self._log.append(EFFECTS, str(effect.device_id), effect)
         self._last[effect.device_id] = effect

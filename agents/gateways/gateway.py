@@ -45,8 +45,10 @@ class Event(Protocol):
 class Gateway:
     """One bus. `run` serves until cancelled; `take` takes one record of the command topic; `release` gives the lines back."""
 
-    def __init__(self, bus: Bus, driver: Driver, settings: Settings, on_bug: Callable[[BaseException], None]) -> None:
-        self._bus, self._driver, self._settings, self._on_bug = bus, driver, settings, on_bug
+    def __init__(
+        self, bus: Bus, driver: Driver, settings: Settings, owner: Callable[[], bool], on_bug: Callable[[BaseException], None]
+    ) -> None:
+        self._bus, self._driver, self._settings, self._owner = bus, driver, settings, owner
         self._queues = Queues(self._work, on_bug)
         self._reported = Reported()
         self._loaded, self._set_up = asyncio.Event(), asyncio.Event()
@@ -63,7 +65,7 @@ class Gateway:
         topic = COMMANDS[self._bus].name
         self._log_id = await self._until_there(lambda: log_id(self._settings, topic))
         producer = Producer(self._settings)
-        self._log = Log(producer, self._codecs)
+        self._log = Log(producer, self._codecs, self._owner)
         self._effects = Effects(self._settings, self._codecs, self._log)
         self._devices = Devices(self._settings, self._codecs, self._devices_changed.set)
         try:
@@ -124,7 +126,14 @@ class Gateway:
         status, reported, reason = verdict.status, verdict.reported_pct, verdict.reason
         if verdict.next is not Next.answer and device is not None:
             ended = await actuate(
-                command, device, verdict.next, driver=self._driver, effects=self._effects, reported=self._reported, newer=newer
+                command,
+                device,
+                verdict.next,
+                driver=self._driver,
+                effects=self._effects,
+                reported=self._reported,
+                newer=newer,
+                as_owner=self._log.as_owner,
             )
             status, reported, reason = ended.status, ended.reported_pct, ended.reason
         result = CommandResult(command.command_id, command.device_id, status, utc_now(), reported, reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -17,11 +18,20 @@ _logger = logging.getLogger(__name__)
 
 
 class Log:
-    """A producer and codecs; `trouble` is None or why Kafka does not take what is sent."""
+    """A producer and codecs; `trouble` is None or why Kafka does not take what is sent.
 
-    def __init__(self, producer: Producer, codecs: Codecs) -> None:
+    `owner` tells whether nobody else can own our lines yet: a process that was stopped for a while may wake to find they are.
+    """
+
+    def __init__(self, producer: Producer, codecs: Codecs, owner: Callable[[], bool]) -> None:
         self._producer, self._codecs = producer, codecs
+        self._owner = owner
         self.trouble: str | None = None
+
+    async def as_owner(self) -> None:
+        """Return once our lines are surely ours. If they are not, the rebalance that tells us cancels whoever waits here."""
+        while not self._owner():  # noqa: ASYNC110 - it depends on a clock: nothing could set an event
+            await asyncio.sleep(_PAUSE_S)
 
     async def append(self, topic: Topic, key: str | bytes | None, record: Struct) -> None:
         """Append a record; return when Kafka has acknowledged it, however long that takes."""

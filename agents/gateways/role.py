@@ -35,7 +35,7 @@ def build(bus: Bus, driver: Driver, settings: Settings) -> App:
     def crash(error: BaseException) -> None:
         crashes.add(asyncio.ensure_future(app.crash(error)))
 
-    gateway = Gateway(bus, driver, settings, crash)
+    gateway = Gateway(bus, driver, settings, lambda: app.pulse.alive, crash)
 
     topic = app.topic(COMMANDS[bus].name, key_serializer="raw", value_serializer="raw")
 

@@ -5,6 +5,7 @@ With ATRIUM_SCREENSHOTS=1 it leaves its picture in docs/images/page.png, the REA
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -29,6 +30,13 @@ PORTS = ("API", "KAFKA", "POSTGRES", "REGISTRY", "SIMULATOR", "ROOMS_WEB")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
 
+def pid_of(part: str, home: Path) -> int:
+    """Where `atrium status` says that a part runs."""
+    asked = [sys.executable, "-m", "streams.cli", "status", "--json"]
+    said = subprocess.run(asked, cwd=ROOT, env=os.environ | {"ATRIUM_HOME": str(home)}, capture_output=True, check=False)
+    return next(one["pid"] for one in json.loads(said.stdout)["parts"] if one["name"] == part)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -38,9 +46,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("building")
+
+
+@pytest.fixture(scope="module")
+def url(browser: Browser, home: Path) -> Iterator[str]:
     """The whole building, started anew; the browser is up before it, so that the story is not missed."""
-    home = Path(tmp_path_factory.mktemp("building"))
     for folder in (home, *home.parents[:2]):
         folder.chmod(0o755)  # PostgreSQL drops root and must pass through
     ports = {f"ATRIUM_{name}_PORT": str(free_port()) for name in PORTS}
@@ -60,14 +72,18 @@ def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, url: str) -> Iterator[Page]:
+def complaints() -> list[str]:
+    """What the browser's console said, errors and refused resources."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
     opened = browser.new_page(viewport={"width": 1440, "height": 860}, color_scheme="light", device_scale_factor=2)
-    complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
     opened.goto(url)
     yield opened
-    assert complaints == []
     opened.close()
 
 
@@ -98,10 +114,11 @@ def test_a_hand_opens_the_blind_and_the_page_says_until_when_and_why(page: Page)
     blind.get_by_text("other proposals").click()
     expect(blind.get_by_role("listitem").first).to_have_text("Automatic, closed: humidity above 50 %")
     if os.environ.get("ATRIUM_SCREENSHOTS"):
+        expect(page.locator("#toast.shown")).to_have_count(0)
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=PICTURE, full_page=True)
     blind.get_by_role("button", name="Back to automatic: Blind of Room 10", exact=True).click()
-    expect(blind.locator(".slot")).to_have_text("Automatic")
+    expect(blind.locator(".slot")).not_to_contain_text("Manual")
     expect(blind.get_by_role("button", name="Back to automatic")).to_be_hidden()
 
 
@@ -113,6 +130,21 @@ def test_a_slider_works_by_keyboard(page: Page) -> None:
     expect(light.locator(".stand")).to_have_text("100 %", timeout=15_000)
     expect(slider).to_have_attribute("aria-valuetext", "100 %")
     expect(light).to_contain_text("Manual until")
+
+
+def test_the_browser_had_nothing_to_complain_about(page: Page, complaints: list[str]) -> None:
+    assert complaints == []
+
+
+def test_a_lost_server_is_told_and_found_again(browser: Browser, url: str, home: Path) -> None:
+    page = browser.new_page()
+    page.goto(url)
+    expect(page.locator("#link")).to_have_text("Live")
+    os.kill(pid_of("api", home), signal.SIGKILL)
+    expect(page.locator("#link")).to_have_text("Reconnecting")
+    expect(page.locator("#link")).to_have_text("Live", timeout=30_000)
+    expect(page.get_by_role("article")).to_have_count(4)
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -63,9 +63,11 @@ class Bench:
         self.running: dict[str, Running] = {}
         self._log, self._offsets = f"test-{uuid.uuid4()}", itertools.count()
 
-    def start(self, role: str) -> Running:
-        self.running[role] = start_role(role, self.settings, label=f"{role}-{self.settings.simulator_port}")
-        return self.running[role]
+    def start(self, role: str, name: str | None = None) -> Running:
+        """Start a role's process, again or, by another `name`, once more."""
+        label = name or role
+        self.running[label] = start_role(role, self.settings, label=f"{label}-{self.settings.simulator_port}")
+        return self.running[label]
 
     async def close(self) -> None:
         for running in reversed(self.running.values()):

@@ -97,15 +97,26 @@ def test_a_fold_that_stands_still_shows_as_lag_and_goes_away(stack: Settings, ru
     wait_until(lambda: ask(stack, "/health/ready")[1]["reasons"] == [], "the fold has caught up", within_s=90)
 
 
-def test_a_set_that_kafka_does_not_acknowledge_is_503_and_works_again_later(services: Services, stack: Settings) -> None:
-    alone = replace(stack, api_port=free_port())
-    with role("api", alone, label="api-3"):
-        services.broker.freeze()
-        try:
-            assert ask(alone, "/open_blinds", **ROOM_1) == (503, {"success": False})
-            wait_until(lambda: ask(alone, "/health/ready")[1]["status"] == "degraded", "the lost broker is told")
-            assert ask(alone, "/get_devices", **ROOM_1)[0] == 200
-        finally:
-            services.broker.thaw()
-        wait_until(lambda: ask(alone, "/open_blinds", **ROOM_1)[0] == 200, "Kafka acknowledges again")
-        wait_until(lambda: ask(alone, "/health/ready")[1]["reasons"] == [], "the broker is back", within_s=60)
+def test_a_set_that_kafka_does_not_acknowledge_is_503_and_works_again_later(
+    services: Services, stack: Settings, running: dict[str, Running]
+) -> None:
+    services.broker.freeze()
+    try:
+        wait_until(lambda: "Kafka does not answer" in str(ask(stack, "/health/ready")[1]["reasons"]), "the lost broker is told")
+        assert ask(stack, "/open_blinds", **ROOM_1) == (503, {"success": False})
+        assert ask(stack, "/get_devices", **ROOM_1)[0] == 200
+    finally:
+        services.broker.thaw()
+    wait_until(lambda: ask(stack, "/open_blinds", **ROOM_1)[0] == 200, "Kafka acknowledges again")
+    wait_until(lambda: "Kafka" not in str(ask(stack, "/health/ready")[1]["reasons"]), "the broker is back")
+
+    rooms = running["rooms"].process
+    assert rooms is not None
+    if rooms.poll() is not None:  # it ends rather than go on without its broker; the supervisor would start it again, as here
+        running["rooms"].start()
+    _, accepted = ask(stack, "/v1/rooms/1/intents", {"action": "release", "kind": "closed_pct"})
+
+    def is_folded() -> bool:
+        return ask(stack, "/v1/rooms/1", min_position=accepted["min_position"])[0] == 200
+
+    wait_until(is_folded, "the replica follows again", within_s=90)

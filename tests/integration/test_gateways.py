@@ -13,6 +13,7 @@ from schemas.commands import Effect
 from schemas.records import Bus, DeadLetter, EffectState, Kind, Reading, ResultStatus
 from streams.settings import Settings
 from streams.topics import COMMANDS_KNX
+from tests.conftest import Services
 from tests.integration.gateway_bench import Bench, bench, wait
 
 
@@ -131,3 +132,46 @@ async def test_a_bus_that_goes_away_and_comes_back_loses_no_command(stack: Setti
             "present values are reported anew",
         )
         await wait(lambda: b.running["knx"].read_statuses()[-1] == "", "health is well again")
+
+
+async def test_a_broker_killed_in_mid_travel_loses_neither_result_nor_readings(services: Services, stack: Settings) -> None:
+    async with bench(stack, "simulator", "knx", speed=3) as b:
+        command = await b.send(b.command(7, Kind.closed_pct, 100))
+        await wait(
+            lambda: any(isinstance(r, Reading) and r.device_id == 7 and r.value > 5 for _, r in b.events.look()), "it travels"
+        )
+        services.broker.kill()
+        services.broker.start()
+        result = await b.result(command, within_s=90)
+        assert result.status is ResultStatus.done
+        telegrams, changes = await b.counts(7)
+        assert changes == 1
+        assert telegrams in (1, 2)
+        await wait(
+            lambda: any(isinstance(r, Reading) and r.device_id == 7 and r.value == 100 for _, r in b.events.look()), "it is closed"
+        )
+        after = await b.send(b.command(2, Kind.valve_pct, 44, "2"))
+        assert (await b.result(after, within_s=90)).status is ResultStatus.done
+        assert await b.counts(2) == (1, 1)
+
+
+async def test_a_gateway_that_slept_through_a_takeover_says_nothing_to_the_bus(stack: Settings) -> None:
+    async with bench(stack, "simulator", "knx") as b:
+        close = await b.send(b.command(7, Kind.closed_pct, 100))
+        await wait(
+            lambda: any(isinstance(r, Reading) and r.device_id == 7 and r.value > 5 for _, r in b.events.look()), "it travels"
+        )
+        b.running["knx"].freeze()
+        b.start("knx", "second")
+        assert (await b.result(close)).status is ResultStatus.done
+        back = await b.send(b.command(7, Kind.closed_pct, 60))
+        assert (await b.result(back)).status is ResultStatus.done
+        told = await b.counts(7)
+        assert told[1] == 2
+        noted = [e for _, e in b.effects.look() if isinstance(e, Effect) and e.device_id == 7]
+        b.running["knx"].thaw()
+        last = await b.send(b.command(7, Kind.closed_pct, 61))
+        assert (await b.result(last, within_s=60)).status is ResultStatus.done
+        assert await b.counts(7) == (told[0] + 1, 3)
+        since = [e for _, e in b.effects.look() if isinstance(e, Effect) and e.device_id == 7][len(noted) :]
+        assert {e.command_id for e in since} == {last.command_id}, "the sleeper noted nothing about what was not its own any more"

@@ -40,7 +40,9 @@ class Building:
 
     def start(self) -> None:
         with self.output.open("wb") as output:
-            self.up = subprocess.Popen([*ATRIUM, "up"], env=self.env, stdout=output, stderr=output, cwd=ROOT, start_new_session=True)
+            self.up = subprocess.Popen(
+                [*ATRIUM, "up"], env=self.env, stdout=output, stderr=output, cwd=ROOT, start_new_session=True
+            )
         wait_until(lambda: "The building runs" in self.output.read_text() or self.ended, "the building runs", within_s=120)
         assert not self.ended, self.output.read_text()
 

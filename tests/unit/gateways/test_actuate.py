@@ -1,0 +1,130 @@
+"""One command through a bus that misbehaves: what is noted, how often it is told, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from agents.gateways.actuate import Ended, Reported, actuate
+from agents.gateways.decide import Next
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Report
+from agents.gateways.log import utc_now
+from schemas.commands import Effect
+from schemas.records import Device, EffectState, Kind, ResultStatus
+from tests.unit.gateways.test_decide import BLIND, COMMAND
+
+
+class Bus:
+    """A driver played from lists: each call takes the next answer, the last one stays."""
+
+    health = None
+
+    def __init__(self, reads: Sequence[float | Exception], writes: Sequence[Exception | None] = (None,)) -> None:
+        self.reads, self.writes = list(reads), list(writes)
+        self.told: list[float] = []
+
+    async def write(self, device: Device, kind: Kind, target_pct: float) -> None:
+        self.told.append(target_pct)
+        answer = self.writes.pop(0) if len(self.writes) > 1 else self.writes[0]
+        if answer is not None:
+            raise answer
+
+    async def read(self, device: Device, kind: Kind) -> float:
+        answer = self.reads.pop(0) if len(self.reads) > 1 else self.reads[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def travel_s(self, device: Device, from_pct: float | None, to_pct: float) -> float:
+        return 0.01
+
+    async def start(self, devices: Sequence[Device]) -> None:
+        """Not used here."""
+
+    async def stop(self) -> None:
+        """Not used here."""
+
+    async def reports(self) -> Report:
+        raise NotImplementedError
+
+
+class Notes:
+    """building.effects in memory."""
+
+    def __init__(self) -> None:
+        self.states: list[EffectState] = []
+
+    async def put(self, effect: Effect) -> None:
+        self.states.append(effect.state)
+
+
+async def at_once() -> None:
+    """The line is ours."""
+
+
+async def carried_out(bus: Bus, verdict: Next = Next.begin, ttl_s: float = 60, *, newer: bool = False) -> tuple[Ended, Notes]:
+    command = replace(COMMAND, issued_at=utc_now(), expires_at=utc_now() + timedelta(seconds=ttl_s))
+    notes, waits = Notes(), asyncio.Event()
+    if newer:
+        waits.set()
+    ended = await actuate(command, BLIND, verdict, driver=bus, effects=notes, reported=Reported(), newer=waits, as_owner=at_once)  # type: ignore[arg-type]
+    return ended, notes
+
+
+async def test_a_command_is_noted_told_once_and_confirmed() -> None:
+    bus = Bus(reads=[99.6])
+    ended, notes = await carried_out(bus)
+    assert (ended.status, ended.reported_pct, bus.told) == (ResultStatus.done, 99.6, [100])
+    assert notes.states == [EffectState.started, EffectState.done]
+
+
+async def test_after_a_crash_a_device_that_is_there_is_not_told_again() -> None:
+    bus = Bus(reads=[100.0])
+    ended, notes = await carried_out(bus, Next.look)
+    assert (ended.status, bus.told, notes.states) == (ResultStatus.done, [], [EffectState.done])
+
+
+async def test_after_a_crash_a_device_that_differs_is_told_once_more() -> None:
+    bus = Bus(reads=[40.0, 100.0])
+    ended, _ = await carried_out(bus, Next.look)
+    assert (ended.status, bus.told) == (ResultStatus.done, [100])
+
+
+async def test_after_a_crash_longer_than_the_commands_life_it_is_not_repeated() -> None:
+    bus = Bus(reads=[40.0])
+    ended, _ = await carried_out(bus, Next.look, ttl_s=-1)
+    assert (ended.status, bus.told) == (ResultStatus.expired, [])
+
+
+async def test_a_lost_connection_looks_before_it_repeats() -> None:
+    bus = Bus(reads=[100.0], writes=[BusUnavailable("cut off"), None])
+    ended, _ = await carried_out(bus)
+    assert (ended.status, bus.told) == (ResultStatus.done, [100]), "the telegram had gone out: no second one"
+
+
+async def test_a_bus_away_until_expiry_ends_without_a_word_to_the_bus_afterwards() -> None:
+    bus = Bus(reads=[BusUnavailable("away")], writes=[BusUnavailable("away")])
+    ended, notes = await carried_out(bus, ttl_s=0.3)
+    assert ended.status is ResultStatus.unverified
+    assert "away" in ended.reason
+    assert bus.told == [100]
+    assert notes.states[-1] is EffectState.done
+
+
+async def test_a_silent_device_has_failed() -> None:
+    ended, _ = await carried_out(Bus(reads=[0.0], writes=[DeviceSilent("nobody")]))
+    assert (ended.status, ended.reason) == (ResultStatus.failed, "nobody")
+
+
+async def test_a_device_stuck_short_of_its_target_is_unverified_with_what_it_reads() -> None:
+    ended, _ = await carried_out(Bus(reads=[62.0]))
+    assert (ended.status, ended.reported_pct) == (ResultStatus.unverified, 62.0)
+
+
+async def test_a_newer_command_ends_the_wait() -> None:
+    bus = Bus(reads=[62.0])
+    ended, _ = await carried_out(bus, newer=True)
+    assert (ended.status, bus.told) == (ResultStatus.superseded, [])
