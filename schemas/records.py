@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """A quantity and its unit; motion is 0 or 1."""
+    """A quantity and its unit; motion is 0 or 1, and so is occupancy_reference: a recording's own truth, which no rule reads."""
 
     unknown = "unknown"
     temperature_c = "temperature_c"
@@ -24,6 +24,7 @@ class Kind(StrEnum):
     closed_pct = "closed_pct"
     valve_pct = "valve_pct"
     level_pct = "level_pct"
+    occupancy_reference = "occupancy_reference"
 
 
 class DeviceRole(StrEnum):

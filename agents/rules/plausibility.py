@@ -22,6 +22,7 @@ PHYSICAL_RANGE: dict[Kind, tuple[float, float]] = {
     Kind.closed_pct: (0.0, 100.0),
     Kind.valve_pct: (0.0, 100.0),
     Kind.level_pct: (0.0, 100.0),
+    Kind.occupancy_reference: (0.0, 1.0),
 }
 """Lowest and highest possible value of each kind, in its unit."""
 
