@@ -45,6 +45,7 @@ KEPT: tuple[tuple[topics.Topic, Table, RowOf], ...] = (
     (topics.ROOM_EVENTS, ROOM_EVENTS, room_event_row),
     (topics.COMMANDS_KNX, COMMANDS, command_row),
     (topics.COMMANDS_ZWAVE, COMMANDS, command_row),
+    (topics.COMMANDS_RECORDED, COMMANDS, command_row),
 )
 """What is kept: the topic, its table, and how a record becomes a row."""
 

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
-from agents.room_events import Source, dead_letters, fold_all, read_events, undeliverable
+from agents.room_events import Source, alarm_of, dead_letters, fold_all, read_events, undeliverable
 from agents.rules.fold import FoldOutcome
 from schemas.codecs import Codecs
 from schemas.errors import RegistryUnavailable
@@ -104,7 +104,7 @@ class RoomsRole:
             for room_id, row in rows.items():
                 table.put(partition, room_id, row)
         for room_id, room in outcome.rooms.items():
-            self.alarms.set(room_id, room.wake_at)
+            self.alarms.set(room_id, alarm_of(room))
 
     async def _send(self, messages: Sequence[tuple[str, bytes | None, bytes]]) -> list[asyncio.Future[Any]]:
         producer = kafka_producer(self.app)
@@ -142,7 +142,7 @@ class RoomsRole:
                 await self._mend(table, partition, ends[tp], stale)
         for room_id, room in self.tables.rooms.rows.items():
             if self.tables.rooms.partition(room_id) in owned:
-                self.alarms.set(room_id, room.wake_at)
+                self.alarms.set(room_id, alarm_of(room))
         self.prepared = generation
         _logger.info("folding log %s, partitions %s, %d rooms", self.log_id, sorted(owned), len(self.tables.rooms.rows))
         notify(ready=True, status="")

@@ -35,8 +35,7 @@ from streams.producer import log_id
 from streams.registry import register_all
 from streams.settings import Settings
 from streams.topics import (
-    COMMANDS_KNX,
-    COMMANDS_ZWAVE,
+    COMMANDS,
     DEAD_LETTERS,
     ROOM_EVENTS,
     ROOM_PARTITIONS,
@@ -115,7 +114,7 @@ def read_live(settings: Settings) -> Fold:
             if offset >= highest.get(room_id, -1):
                 highest[room_id] = offset
                 fold.tables[name][room_id] = message.value()
-    for topic in (COMMANDS_KNX, COMMANDS_ZWAVE):
+    for topic in COMMANDS.values():
         for message in read_to_end(settings, topic):
             command_id = codecs.decode(message.value()).command_id
             assert fold.commands.setdefault(command_id, message.value()) == message.value(), f"{command_id} has two contents"
