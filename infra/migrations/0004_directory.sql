@@ -24,16 +24,3 @@ ALTER TABLE building.devices
     ADD CONSTRAINT devices_line_id_knx_floor_knx_bloc_role_key UNIQUE (line_id, knx_floor, knx_bloc, role) DEFERRABLE,
     DROP CONSTRAINT devices_line_id_zwave_node_key,
     ADD CONSTRAINT devices_line_id_zwave_node_key UNIQUE (line_id, zwave_node) DEFERRABLE;
-
--- Devices that stand in a file which is fed: they have no address on a bus.
-ALTER TABLE building.devices
-    DROP CONSTRAINT devices_bus_check,
-    ADD CONSTRAINT devices_bus_check CHECK (bus IN ('knx', 'zwave', 'recorded')),
-    DROP CONSTRAINT address_of_its_bus,
-    ADD CONSTRAINT address_of_its_bus CHECK (
-        CASE bus
-            WHEN 'knx' THEN knx_floor IS NOT NULL AND knx_bloc IS NOT NULL AND zwave_node IS NULL
-            WHEN 'zwave' THEN zwave_node IS NOT NULL AND knx_floor IS NULL AND knx_bloc IS NULL
-            ELSE zwave_node IS NULL AND knx_floor IS NULL AND knx_bloc IS NULL
-        END
-    );
