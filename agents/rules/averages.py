@@ -12,6 +12,8 @@ from schemas.rows import AveragesRow, Bucket
 
 BUCKET = timedelta(minutes=5)
 SPAN = timedelta(hours=3)
+_OPEN = 2 * BUCKET
+"""A bucket is open while its own 5 minutes last and the next ones, its grace."""
 AVERAGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx, Kind.co2_ppm})
 """Kinds that have averages; motion and positions do not."""
 
@@ -32,7 +34,7 @@ def file_reading(buckets: tuple[Bucket, ...], reading: Reading, now: datetime) -
     """Add a reading to its own time's bucket; `at` ahead of `now` counts as now. Open are the current bucket and the previous."""
     at = reading.at if reading.at < now else now
     start = bucket_start(at)
-    if now - at > BUCKET and start < bucket_start(now) - BUCKET:
+    if now - start >= _OPEN:
         return Filed(buckets, late=True)
     for index, bucket in enumerate(buckets):
         if bucket.kind is reading.kind and bucket.start_at == start:
@@ -43,8 +45,8 @@ def file_reading(buckets: tuple[Bucket, ...], reading: Reading, now: datetime) -
 
 def closed_by(buckets: tuple[Bucket, ...], now: datetime) -> tuple[Bucket, ...]:
     """The buckets whose grace has passed: those before the previous one."""
-    oldest_open = bucket_start(now) - BUCKET
-    return tuple(bucket for bucket in buckets if bucket.start_at < oldest_open)
+    newest_closed = now - _OPEN
+    return tuple([bucket for bucket in buckets if bucket.start_at <= newest_closed])
 
 
 def with_closed(row: AveragesRow | None, closed: Iterable[Bucket], position: Position) -> AveragesRow:

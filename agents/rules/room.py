@@ -114,7 +114,7 @@ def _decided(room: Room, room_id: str, position: Position, now: datetime) -> Out
 def _reading(room: Room, room_id: str, reading: Reading, position: Position, logged_at: datetime, now: datetime) -> Outcome:
     device_id, kind = reading.device_id, reading.kind
     refused = refusal(reading, logged_at)
-    if refused is None and not any(device.device_id == device_id for device in room.devices):
+    if refused is None and not _knows(room, device_id):
         if len(room.parked) < PARKED_MOST:
             return Outcome(replace(room, position=position, parked=(*room.parked, Parked(position, logged_at, reading))))
         refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}, which has parked {PARKED_MOST} readings")
@@ -127,7 +127,7 @@ def _reading(room: Room, room_id: str, reading: Reading, position: Position, log
     if kind in AVERAGED:
         closed = closed_by(room.buckets, now)
         if closed:
-            room = replace(room, buckets=tuple(bucket for bucket in room.buckets if bucket not in closed))
+            room = replace(room, buckets=tuple([bucket for bucket in room.buckets if bucket not in closed]))
     if (was.wake_at is not None and now < was.wake_at) and not _asks_to_decide(was, room):
         return Outcome(room, closed=closed)
     decision = decide(room, room_id)
@@ -146,9 +146,13 @@ def _absorbed(room: Room, reading: Reading, position: Position, stamped_at: date
     return _noticed(room, entry, position, now) if newest else room
 
 
+def _knows(room: Room, device_id: int) -> bool:
+    return device_id in [device.device_id for device in room.devices]
+
+
 def _unparked(room: Room, device_id: int, position: Position, now: datetime) -> Room:
     """The room once it knows a device: what it had parked of it is counted."""
-    if not any(device.device_id == device_id for device in room.devices):
+    if not _knows(room, device_id):
         return room
     waiting = [p for p in room.parked if p.reading.device_id == device_id]
     if not waiting:
