@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from enum import IntEnum
 from typing import Any, TypeVar
 
 import msgspec
@@ -41,12 +42,27 @@ class Building(Struct, frozen=True):
                 yield POLICIES, key, policy
 
 
+class Phase(IntEnum):
+    """What must be in Kafka before what: devices leave, then all else in the rooms' logs, then what remembers it was told."""
+
+    leave = 0
+    tell = 1
+    publish = 2
+
+
 class Write(Struct, frozen=True):
     """One record to append; None is a compacted topic's tombstone."""
 
     topic: Topic
     key: str
     record: Struct | None
+
+    @property
+    def phase(self) -> Phase:
+        """When it may be written: rooms' logs share no order, so a device leaves one before another hears of it."""
+        if self.topic is not ROOM_EVENTS:
+            return Phase.publish
+        return Phase.leave if isinstance(self.record, DeviceChanged) and self.record.device is None else Phase.tell
 
 
 def beacon_key(beacon: Beacon) -> str:

@@ -102,6 +102,7 @@ def role(name: str) -> None:
     knx        joins the KNX lines to the log
     zwave      joins the Z-Wave networks to the log
     history    keeps every event and command in PostgreSQL
+    directory  carries the building from PostgreSQL into Kafka
     simulator  plays the building behind the gateways
     """  # noqa: D301  # \b is click's mark for lines to be kept
     _log()
