@@ -202,7 +202,9 @@ def _noticed(room: Room, entry: Sensed, position: Position, now: datetime) -> Ro
     """What the newest value of a kind means for occupancy, humidity, darkness or an actuator."""
     match entry.kind:
         case Kind.motion:
-            return replace(room, occupancy=occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now))
+            people = occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now)
+            due = [at for at in (room.wake_at, occupancy.next_change_at(people, room.policy)) if at is not None]
+            return replace(room, occupancy=people, wake_at=min(due, default=None))
         case Kind.humidity_pct:
             return replace(room, humid=is_humid(room.humid, mean_of(room.sensed, Kind.humidity_pct), room.policy))
         case Kind.illuminance_lx:
@@ -220,12 +222,10 @@ def mean_of(sensed: tuple[Sensed, ...], kind: Kind) -> float | None:
 
 
 def _asks_to_decide(was: Room, room: Room) -> bool:
-    """Whether a rule's input changed; a mere refresh is not worth deciding again."""
+    """Whether a rule's input changed; a mere refresh, or an edge of motion within occupancy, is not worth deciding again."""
     before, after = was.occupancy, room.occupancy
-    return (
-        (room.humid, room.dark, room.bright) != (was.humid, was.dark, was.bright)
-        or (before is not after and (before.light, before.heating, before.motion, before.still_since_at)
-            != (after.light, after.heating, after.motion, after.still_since_at))
+    return (room.humid, room.dark, room.bright, after.light, after.heating) != (
+        was.humid, was.dark, was.bright, before.light, before.heating
     )  # fmt: skip
 
 
