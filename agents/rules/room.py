@@ -115,6 +115,9 @@ def _reading(room: Room, room_id: str, reading: Reading, position: Position, log
     device_id, kind = reading.device_id, reading.kind
     refused = refusal(reading, logged_at)
     if refused is None and not _knows(room, device_id):
+        left_at = room.departed.get(str(device_id))
+        if left_at is not None:
+            return _refuse(room, position, Refusal("device_left", f"device {device_id} left room {room_id} (revision {left_at})"))
         if len(room.parked) < PARKED_MOST:
             return Outcome(replace(room, position=position, parked=(*room.parked, Parked(position, logged_at, reading))))
         refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}, which has parked {PARKED_MOST} readings")

@@ -164,6 +164,13 @@ def test_a_reading_of_a_device_not_known_yet_is_parked_and_counted_when_it_comes
     assert [p.reading.device_id for p in story.room.parked] == [78]
 
 
+def test_a_reading_of_a_device_that_left_is_set_aside_not_parked() -> None:
+    story = Story().tell(DeviceChanged(SENSOR, 3)).reads(Kind.humidity_pct, 60.0)
+    assert ([r.reason for r in story.rejects], story.room.parked) == (["device_left"], ())
+    story.tell(DeviceChanged(SENSOR, 4, device(SENSOR, DeviceRole.multisensor, 4))).reads(Kind.humidity_pct, 60.0)
+    assert story.room.humid is True
+
+
 def test_a_full_car_park_sets_the_next_reading_aside() -> None:
     story = Story()
     for _ in range(PARKED_MOST + 1):
