@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, ParamSpec
 
 import click
+from msgspec.structs import replace
 
 from schemas.errors import BuildingError
 from streams.settings import Settings, read_settings
@@ -19,6 +20,20 @@ P = ParamSpec("P")
 def settings() -> Settings:
     """Settings from the environment. Raises `BadSetting`."""
     return read_settings(os.environ)
+
+
+def reached() -> Settings:
+    """As `settings`; services that are not set are those of the building that runs in this home. Raises `BadSetting`."""
+    from infra import status
+
+    given = settings()
+    running = status.read(given.home).addresses
+    return replace(
+        given,
+        kafka_bootstrap_servers=given.kafka_bootstrap_servers or running.get("kafka"),
+        database_url=given.database_url or running.get("database"),
+        schema_registry_url=given.schema_registry_url or running.get("registry"),
+    )
 
 
 def tell_errors(command: Callable[P, None]) -> Callable[P, None]:
