@@ -1,0 +1,51 @@
+"""PURE: a recording as the log of one recorded room with a radiator valve, a blind and a dimmer that exist only here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from agents.recordings.recording import Recording
+from agents.rules.fold import LoggedEvent
+from schemas.codecs import DEFAULT_POLICY
+from schemas.errors import BuildingError
+from schemas.records import Bus, Clock, Device, DeviceChanged, DeviceRole, PolicyChanged, RoomEvent
+
+SENSOR = 1
+ROLES = {SENSOR: DeviceRole.multisensor, 2: DeviceRole.radiator_valve, 3: DeviceRole.blind, 4: DeviceRole.dimmer}
+"""Devices of the room by id."""
+
+
+class Overlapping(BuildingError):
+    """Files of one room whose times overlap."""
+
+    reason = "overlapping"
+
+
+def log_of(room_id: str, recordings: Iterable[Recording]) -> Iterator[LoggedEvent]:
+    """The room introduced, then every reading at its own time. Raises `Overlapping`."""
+    ordered = sorted(recordings, key=lambda recording: recording.rows[0].at)
+    begins_at = ordered[0].rows[0].at
+    zone = ordered[0].zone or DEFAULT_POLICY.time_zone
+    offset = 0
+    for event in _introduction(room_id, zone):
+        yield LoggedEvent(room_id, offset, begins_at, event)
+        offset += 1
+    last_at: datetime | None = None
+    for recording in ordered:
+        if last_at is not None and recording.rows[0].at <= last_at:
+            raise Overlapping(f"{recording.name} begins at {recording.rows[0].at}, before the file before it ends ({last_at})")
+        for row in recording.rows:
+            for reading in row.readings(recording.kinds, SENSOR):
+                yield LoggedEvent(room_id, offset, row.at, reading)
+                offset += 1
+        last_at = recording.rows[-1].at
+
+
+def _introduction(room_id: str, zone: str) -> Iterator[RoomEvent]:
+    yield PolicyChanged(replace(DEFAULT_POLICY, revision=1, clock=Clock.recorded, time_zone=zone))
+    for device_id, role in ROLES.items():
+        name = role.value.replace("_", " ")
+        yield DeviceChanged(device_id, 1, Device(device_id, 1, name, room_id, role, Bus.recorded, "recorded"))

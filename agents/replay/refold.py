@@ -1,0 +1,143 @@
+"""PURE: stored events through the fold that runs live, `agents.rules.fold`, and what comes of them, with a digest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import blake2b
+
+from msgspec import Struct
+
+from agents.replay.copied import StoredEvent
+from agents.room_events import Source, fold_all, undeliverable
+from agents.rules.fold import Addressed, LoggedEvent, Reject
+from schemas.codecs import Codecs, body_of
+from schemas.errors import SchemaNotCached, Undecodable, UnknownSchema
+from schemas.records import Position
+from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
+from streams.keys import partition_of
+from streams.topics import COMMANDS, ROOM_EVENTS
+
+
+class Spent(Struct):
+    """Seconds of this process's one thread: waiting for rows and taking them apart, decoding, folding."""
+
+    loading_s: float = 0.0
+    decoding_s: float = 0.0
+    folding_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """All three."""
+        return self.loading_s + self.decoding_s + self.folding_s
+
+
+class Refolded(Struct):
+    """The tables as the log makes them, commands in the log's order, what was set aside; `events` counts those of the span."""
+
+    rooms: dict[str, Room]
+    occupancy: dict[str, OccupancyRow]
+    averages: dict[str, AveragesRow]
+    actuation: dict[str, ActuationRow]
+    commands: list[Addressed]
+    rejects: list[tuple[Source, Reject]]
+    events: int
+    spent: Spent
+
+    def digest(self) -> str:
+        """BLAKE2b-256 over the rooms rows (Avro bodies) in the order of their keys, then the command ids in the log's order.
+
+        Schema ids are left out: they number a registry, not the building.
+        """
+        hashed = blake2b(digest_size=32)
+        for room_id, room in sorted(self.rooms.items()):
+            for part in (room_id.encode(), body_of(room)):
+                hashed.update(len(part).to_bytes(4, "big") + part)
+        for each in sorted(self.commands, key=lambda each: each.command.cause.partition):
+            hashed.update(each.command.command_id.encode())
+        return hashed.hexdigest()
+
+
+class Refold:
+    """Takes events page by page. `until` names, for some rooms, the last position to fold; `since` the first stamp that counts."""
+
+    def __init__(
+        self,
+        codecs: Codecs,
+        rooms: Mapping[str, Room],
+        logs: Iterable[str] = (),
+        *,
+        since: datetime | None = None,
+        until: Mapping[str, Position] | None = None,
+    ) -> None:
+        self._codecs, self._since, self._until = codecs, since, until
+        self._order = {log_id: number for number, log_id in enumerate(dict.fromkeys(logs))}
+        self._begun = {room_id: room.position for room_id, room in rooms.items()}
+        self._unknown: dict[int, str] = {}
+        self.result = Refolded({**rooms}, {}, {}, {}, [], [], 0, Spent())
+
+    def add(self, source: Source, stored: list[StoredEvent]) -> None:
+        """Fold consecutive events of one partition of one log."""
+        started = time.perf_counter()
+        events, unusable = self._decoded(source, stored)
+        decoded = time.perf_counter()
+        first = 0 if self._since is None else next((i for i, e in enumerate(events) if e.logged_at >= self._since), len(events))
+        if first:
+            self._fold(source, events[:first], counting=False)
+        self._fold(source, events[first:], counting=True)
+        self.result.rejects += [(source, reject) for reject, at in unusable if self._since is None or at >= self._since]
+        self.result.events += len(stored) if self._since is None else sum(e.logged_at >= self._since for e in stored)
+        self.result.spent.decoding_s += decoded - started
+        self.result.spent.folding_s += time.perf_counter() - decoded
+
+    def _decoded(self, source: Source, stored: list[StoredEvent]) -> tuple[list[LoggedEvent], list[tuple[Reject, datetime]]]:
+        """Records as the live role takes them (`agents.room_events.read_events`), less those not asked for."""
+        decode, usable = self._codecs.decode, set(ROOM_EVENTS.records)
+        events: list[LoggedEvent] = []
+        rejects: list[tuple[Reject, datetime]] = []
+        placed: dict[str, bool] = {}
+        for row in stored:
+            room_id = row.room_id
+            well = placed.get(room_id)
+            if well is None:
+                well = placed[room_id] = bool(room_id) and partition_of(room_id, ROOM_EVENTS.partitions) == source.partition
+            try:
+                if not well:
+                    raise Undecodable(f"room {room_id!r} does not belong to partition {source.partition}")
+                event = decode(row.record)
+                if type(event) not in usable:
+                    raise Undecodable(f"a {type(event).__name__} has no place in the rooms' log")
+            except SchemaNotCached as error:
+                rejects.append(
+                    (Reject(row.offset, UnknownSchema.reason, f"schema id {error.schema_id} was never met"), row.logged_at)
+                )
+            except Undecodable as error:
+                rejects.append((Reject(row.offset, error.reason, str(error)), row.logged_at))
+            else:
+                events.append(LoggedEvent(room_id, row.offset, row.logged_at, event))
+        if self._until is not None or len(self._order) > 1:
+            events = [event for event in events if self._wanted(source, event)]
+        return events, rejects
+
+    def _wanted(self, source: Source, event: LoggedEvent) -> bool:
+        """Whether an event lies behind the room's beginning, where that is in another log, and not behind its end."""
+        log = self._order.get(source.log_id, 0)
+        begun = self._begun.get(event.room_id)
+        if begun is not None and log < self._order.get(begun.log_id, -1):
+            return False
+        end = self._until.get(event.room_id) if self._until is not None else None
+        if end is None:
+            return self._until is None
+        return log < self._order.get(end.log_id, -1) or (source.log_id == end.log_id and event.offset <= end.offset)
+
+    def _fold(self, source: Source, events: list[LoggedEvent], *, counting: bool) -> None:
+        total = self.result
+        outcome, _ = fold_all(total.rooms, total.averages, source, events)
+        total.rooms.update(outcome.rooms)
+        total.occupancy.update(outcome.occupancy)
+        total.averages.update(outcome.averages)
+        total.actuation.update(outcome.actuation)
+        if counting:
+            total.commands += [each for each in outcome.commands if each.bus in COMMANDS]
+            total.rejects += [(source, reject) for reject in (*outcome.rejects, *undeliverable(outcome))]
