@@ -14,6 +14,7 @@ from streams.commands.common import settings as _settings
 from streams.worker import ROLES, role_named, run_role
 
 LATE = {
+    "feed": "streams.commands.feed:feed",
     "rooms": "streams.commands.directory:rooms",
     "devices": "streams.commands.directory:devices",
     "beacons": "streams.commands.directory:beacons",

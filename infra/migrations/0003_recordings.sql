@@ -21,6 +21,7 @@ CREATE TABLE recordings.feeds (
     partition  integer NOT NULL,
     "offset"   bigint NOT NULL,
     next_row   bigint NOT NULL,          -- data rows (0 is the first) below this one are in the room's log
+    running    boolean NOT NULL,         -- still so without a feeder at work: it was killed, and more of it may be in the log
     shift_ms   bigint NOT NULL,          -- added to the file's times
     room       bytea,                    -- the room as it stood at that offset, so that its next ticks are known
     updated_at timestamptz NOT NULL DEFAULT now(),
