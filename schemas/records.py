@@ -26,6 +26,8 @@ class Kind(StrEnum):
     level_pct = "level_pct"
     occupancy_reference = "occupancy_reference"
 
+    __hash__ = str.__hash__  # Enum's own is a Python call, paid several times a reading
+
 
 class DeviceRole(StrEnum):
     """What a device is for."""

@@ -138,11 +138,11 @@ def assert_live_equals_offline(settings: Settings) -> Fold:
     return offline
 
 
-def committed(settings: Settings, group: str = GROUP) -> dict[int, int]:
-    """Committed offset per partition of the rooms' log; 0 where there is none."""
+def committed(settings: Settings, group: str = GROUP, topic: Topic = ROOM_EVENTS) -> dict[int, int]:
+    """Committed offset per partition of the topic; 0 where there is none."""
     consumer = Consumer({**settings.librdkafka, "group.id": group})
     try:
-        places = consumer.committed([TopicPartition(ROOM_EVENTS.name, p) for p in _PARTITIONS], timeout=20)
+        places = consumer.committed([TopicPartition(topic.name, p) for p in range(topic.partitions)], timeout=20)
         return {place.partition: max(place.offset, 0) for place in places}
     finally:
         consumer.close()
@@ -238,6 +238,20 @@ class Load:
                 (Kind.illuminance_lx, float(rng.randrange(0, 400))), (Kind.motion, float(rng.random() < 0.5)),
             ))  # fmt: skip
             self.write(self.room_ids[number], Reading(10_000 + 4 * number, kind, value, datetime.now(UTC)))
+
+    def live(self, count: int) -> None:
+        """Append readings as a building sends them: every value drifts, and somebody comes or goes in one motion reading of 60."""
+        rng, state = self.rng, [[21.0, 42.0, 150.0, 0.0] for _ in self.room_ids]
+        drifts = ((Kind.temperature_c, 0.1, 17, 25), (Kind.humidity_pct, 0.5, 30, 60), (Kind.illuminance_lx, 5.0, 0, 400))
+        for _ in range(count):
+            number, which = rng.randrange(len(self.room_ids)), rng.randrange(4)
+            values = state[number]
+            if which < len(drifts):
+                kind, step, low, high = drifts[which]
+                values[which] = round(min(max(values[which] + rng.uniform(-step, step), low), high), 1)
+            else:
+                kind, values[which] = Kind.motion, values[which] if rng.random() > 1 / 60 else 1.0 - values[which]
+            self.write(self.room_ids[number], Reading(10_000 + 4 * number, kind, values[which], datetime.now(UTC)))
 
     def reading_header(self) -> bytes:
         """The wire header every reading begins with."""

@@ -33,13 +33,15 @@ def bucket_start(at: datetime) -> datetime:
 def file_reading(buckets: tuple[Bucket, ...], reading: Reading, now: datetime) -> Filed:
     """Add a reading to its own time's bucket; `at` ahead of `now` counts as now. Open are the current bucket and the previous."""
     at = reading.at if reading.at < now else now
+    for index, bucket in enumerate(buckets):
+        if bucket.kind is reading.kind and bucket.start_at <= at and at - bucket.start_at < BUCKET:
+            if now - bucket.start_at >= _OPEN:
+                return Filed(buckets, late=True)
+            filled = Bucket(reading.kind, bucket.start_at, bucket.total + reading.value, bucket.count + 1)
+            return Filed((*buckets[:index], filled, *buckets[index + 1 :]), late=False)
     start = bucket_start(at)
     if now - start >= _OPEN:
         return Filed(buckets, late=True)
-    for index, bucket in enumerate(buckets):
-        if bucket.kind is reading.kind and bucket.start_at == start:
-            filled = Bucket(reading.kind, start, bucket.total + reading.value, bucket.count + 1)
-            return Filed((*buckets[:index], filled, *buckets[index + 1 :]), late=False)
     return Filed((*buckets, Bucket(reading.kind, start, reading.value, 1)), late=False)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from agents.rules.averages import with_closed
-from agents.rules.room import applied, blank, step
+from agents.rules.room import blank, step
 from schemas.commands import Command
 from schemas.records import Bus, DeviceChanged, PolicyChanged, Position, RoomEvent
 from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
@@ -68,9 +68,9 @@ def fold_batch(
                 out.rejects.append(Reject(logged.offset, "unknown_room", f"nobody has introduced room {room_id!r}"))
                 continue
             room = blank(position, logged.logged_at)
-        elif applied(room, position):
-            continue
         outcome = step(room, room_id, logged.event, position, logged.logged_at)
+        if outcome.room is room:
+            continue  # the room has this event already
         changed[room_id] = outcome.room
         if outcome.refused is not None:
             out.rejects.append(Reject(logged.offset, outcome.refused.reason, outcome.refused.detail))

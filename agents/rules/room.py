@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from agents.rules import occupancy
 from agents.rules.arbitration import strayed
-from agents.rules.averages import AVERAGED, closed_by, file_reading
+from agents.rules.averages import AVERAGED, BUCKET, closed_by, file_reading
 from agents.rules.blinds import is_humid
 from agents.rules.decide import decide
 from agents.rules.devices import ACTUATES, change_device
@@ -112,7 +113,7 @@ def _decided(room: Room, room_id: str, position: Position, now: datetime) -> Out
 
 
 def _reading(room: Room, room_id: str, reading: Reading, position: Position, logged_at: datetime, now: datetime) -> Outcome:
-    device_id, kind = reading.device_id, reading.kind
+    device_id = reading.device_id
     refused = refusal(reading, logged_at)
     if refused is None and not _knows(room, device_id):
         left_at = room.departed.get(str(device_id))
@@ -127,7 +128,7 @@ def _reading(room: Room, room_id: str, reading: Reading, position: Position, log
     was = room
     room = _absorbed(room, reading, position, now, now)
     closed: tuple[Bucket, ...] = ()
-    if kind in AVERAGED:
+    if now.minute // 5 != was.now_at.minute // 5 or now - was.now_at >= BUCKET:  # else none can have closed since the last event
         closed = closed_by(room.buckets, now)
         if closed:
             room = replace(room, buckets=tuple([bucket for bucket in room.buckets if bucket not in closed]))
@@ -146,7 +147,8 @@ def _absorbed(room: Room, reading: Reading, position: Position, stamped_at: date
     entry = Sensed(reading.device_id, reading.kind, reading.value, reading.at, stamped_at)
     sensed, newest = _sensed_with(room.sensed, entry)
     room = replace(room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1)
-    return _noticed(room, entry, position, now) if newest else room
+    meaning = _MEANING.get(reading.kind)
+    return meaning(room, entry, position, now) if newest and meaning is not None else room
 
 
 def _knows(room: Room, device_id: int) -> bool:
@@ -201,21 +203,32 @@ def _sensed_with(sensed: tuple[Sensed, ...], entry: Sensed) -> tuple[tuple[Sense
     return (*sensed, entry), True
 
 
-def _noticed(room: Room, entry: Sensed, position: Position, now: datetime) -> Room:
-    """What the newest value of a kind means for occupancy, humidity, darkness or an actuator."""
-    match entry.kind:
-        case Kind.motion:
-            people = occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now)
-            due = [at for at in (room.wake_at, occupancy.next_change_at(people, room.policy)) if at is not None]
-            return replace(room, occupancy=people, wake_at=min(due, default=None))
-        case Kind.humidity_pct:
-            return replace(room, humid=is_humid(room.humid, mean_of(room.sensed, Kind.humidity_pct), room.policy))
-        case Kind.illuminance_lx:
-            return daylight_flags(room, mean_of(room.sensed, Kind.illuminance_lx), now)
-        case Kind.closed_pct | Kind.valve_pct | Kind.level_pct:
-            return after_report(room, entry, position, now)
-        case _:
-            return room
+def _moved(room: Room, _: Sensed, position: Position, now: datetime) -> Room:
+    people = occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now)
+    if people is room.occupancy:
+        return room
+    due = [at for at in (room.wake_at, occupancy.next_change_at(people, room.policy)) if at is not None]
+    return replace(room, occupancy=people, wake_at=min(due, default=None))
+
+
+def _dampened(room: Room, *_: object) -> Room:
+    humid = is_humid(room.humid, mean_of(room.sensed, Kind.humidity_pct), room.policy)
+    return room if humid is room.humid else replace(room, humid=humid)
+
+
+def _lit(room: Room, _: Sensed, __: Position, now: datetime) -> Room:
+    return daylight_flags(room, mean_of(room.sensed, Kind.illuminance_lx), now)
+
+
+_MEANING: dict[Kind, Callable[[Room, Sensed, Position, datetime], Room]] = {
+    Kind.motion: _moved,
+    Kind.humidity_pct: _dampened,
+    Kind.illuminance_lx: _lit,
+    Kind.closed_pct: after_report,
+    Kind.valve_pct: after_report,
+    Kind.level_pct: after_report,
+}
+"""What the newest value of a kind means for occupancy, humidity, darkness or an actuator; other kinds mean nothing to the rules."""
 
 
 def mean_of(sensed: tuple[Sensed, ...], kind: Kind) -> float | None:

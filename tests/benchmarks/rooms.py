@@ -1,6 +1,6 @@
 """Readings a second through the real rooms role, alone on one core, beside a plain confluent-kafka + dict loop on the same topic.
 
-    python -m tests.benchmarks [--readings 400000] [--rooms 100] [--profile FILE]
+    python -m tests.benchmarks [--readings 400000] [--rooms 100] [--restless] [--profile FILE]
 
 Starts Kafka and the registry for itself, writes the topic once and pins each candidate to core 0, Kafka to the others. The role's
 time ends when its offsets are committed, so it includes every row and command it wrote; the loop writes nothing at all.
@@ -32,6 +32,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description="Rooms role beside a plain loop, one core each.")
     options.add_argument("--readings", type=int, default=400_000)
     options.add_argument("--rooms", type=int, default=100)
+    options.add_argument("--restless", action="store_true", help="random values: nearly every reading changes a rule's input")
     options.add_argument("--profile", type=Path, help="write a cProfile of the role's process there")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="atrium-bench-", ignore_cleanup_errors=True) as folder:
@@ -55,7 +56,7 @@ def _compare(settings: Settings, chosen: argparse.Namespace) -> None:
     load = Load(settings, codecs_of(settings), rooms=chosen.rooms, seed=1)
     load.introduce()
     print(f"writing {chosen.readings:,} readings of {chosen.rooms} rooms", flush=True)
-    load.read(chosen.readings)
+    (load.read if chosen.restless else load.live)(chosen.readings)
     load.flush()
     total = sum(log_ends(settings).values())
     plain = _plain_rate(settings, total, load.reading_header())
