@@ -19,6 +19,8 @@ LATE = {
     "devices": "streams.commands.directory:devices",
     "beacons": "streams.commands.directory:beacons",
     "policies": "streams.commands.directory:policies",
+    "replay": "streams.commands.replay:replay",
+    "stats": "streams.commands.stats:stats",
 }
 """Commands in modules of their own: name -> "module:command"."""
 

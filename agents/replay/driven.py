@@ -80,16 +80,33 @@ class Life(Struct):
     reference: Presence = msgspec.field(default_factory=Presence)
     """What a recording says of people; no rule reads it."""
 
+    def forget_before(self, since: datetime) -> None:
+        """Leave out what was before the span asked for."""
+        self.commands = [command for command in self.commands if command.issued_at >= since]
+        for presence in (self.occupied, self.reference):
+            presence.spans = [(max(begun, since), ended) for begun, ended in presence.spans if ended > since]
+        self.began_at = since if self.began_at is None else max(since, self.began_at)
 
-def live_again(log: Iterable[LoggedEvent], rooms: Mapping[str, Room], altered: Altered = lambda policy: policy) -> dict[str, Life]:
-    """Let every room of the log live, each policy altered on its way; `rooms` as they stood before."""
-    lives: dict[str, _Living] = {}
-    for logged in log:
-        living = lives.get(logged.room_id)
-        if living is None:
-            living = lives[logged.room_id] = _Living(logged.room_id, rooms.get(logged.room_id), altered)
-        living.take(logged)
-    return {room_id: living.end() for room_id, living in sorted(lives.items())}
+
+class Lives:
+    """Every room of a log, lived event by event; `rooms` as they stood before, each policy altered on its way."""
+
+    def __init__(self, rooms: Mapping[str, Room], altered: Altered = lambda policy: policy) -> None:
+        self._rooms, self._altered = rooms, altered
+        self._living: dict[str, _Living] = {}
+
+    def take(self, log: Iterable[LoggedEvent]) -> None:
+        """Live on through these events."""
+        for logged in log:
+            living = self._living.get(logged.room_id)
+            if living is None:
+                room = self._rooms.get(logged.room_id)
+                living = self._living[logged.room_id] = _Living(logged.room_id, room, self._altered)
+            living.take(logged)
+
+    def end(self) -> dict[str, Life]:
+        """What came of each room."""
+        return {room_id: living.end() for room_id, living in sorted(self._living.items())}
 
 
 class _Living:

@@ -1,13 +1,15 @@
-"""PURE: a recording as the log of one recorded room with a radiator valve, a blind and a dimmer that exist only here."""
+"""A recording as the log of one recorded room with a radiator valve, a blind and a dimmer that exist only here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 from msgspec.structs import replace
 
-from agents.recordings.recording import Recording
+from agents.recordings.mapping import BUILT_IN, read_mapping
+from agents.recordings.recording import Recording, read_recording
 from agents.rules.fold import LoggedEvent
 from schemas.codecs import DEFAULT_POLICY
 from schemas.errors import BuildingError
@@ -22,6 +24,12 @@ class Overlapping(BuildingError):
     """Files of one room whose times overlap."""
 
     reason = "overlapping"
+
+
+class NoMapping(BuildingError):
+    """A mapping that cannot be read."""
+
+    reason = "no_mapping"
 
 
 def log_of(room_id: str, recordings: Iterable[Recording]) -> Iterator[LoggedEvent]:
@@ -49,3 +57,14 @@ def _introduction(room_id: str, zone: str) -> Iterator[RoomEvent]:
     for device_id, role in ROLES.items():
         name = role.value.replace("_", " ")
         yield DeviceChanged(device_id, 1, Device(device_id, 1, name, room_id, role, Bus.recorded, "recorded"))
+
+
+def read_files(files: Iterable[Path], mapping_name: str, now: datetime) -> list[LoggedEvent]:
+    """The log of recordings of one room, named `recorded`. Raises `BadRecording`, `Overlapping`."""
+    mapping = BUILT_IN.get(mapping_name)
+    if mapping is None:
+        try:
+            mapping = read_mapping(Path(mapping_name).read_text(encoding="utf-8"), mapping_name)
+        except (OSError, UnicodeDecodeError) as error:
+            raise NoMapping(f"mapping {mapping_name}: {error}; known data sets are {', '.join(BUILT_IN)}") from error
+    return list(log_of("recorded", [read_recording(file.name, file.read_bytes(), mapping, now) for file in files]))

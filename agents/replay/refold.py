@@ -10,7 +10,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from agents.replay.copied import StoredEvent
-from agents.room_events import Source, fold_all, undeliverable
+from agents.room_events import Misplaced, Source, fold_all, undeliverable
 from agents.rules.fold import Addressed, LoggedEvent, Reject
 from schemas.codecs import Codecs, body_of
 from schemas.errors import SchemaNotCached, Undecodable, UnknownSchema
@@ -50,13 +50,74 @@ class Refolded(Struct):
 
         Schema ids are left out: they number a registry, not the building.
         """
-        hashed = blake2b(digest_size=32)
-        for room_id, room in sorted(self.rooms.items()):
-            for part in (room_id.encode(), body_of(room)):
-                hashed.update(len(part).to_bytes(4, "big") + part)
-        for each in sorted(self.commands, key=lambda each: each.command.cause.partition):
-            hashed.update(each.command.command_id.encode())
-        return hashed.hexdigest()
+        ordered = sorted(self.commands, key=lambda each: each.command.cause.partition)
+        return digest_of(self.rooms, [each.command.command_id for each in ordered])
+
+
+def digest_of(rooms: Mapping[str, Room], command_ids: Iterable[str]) -> str:
+    """The digest of rooms rows and command ids, see `Refolded.digest`."""
+    hashed = blake2b(digest_size=32)
+    for room_id, room in sorted(rooms.items()):
+        for part in (room_id.encode(), body_of(room)):
+            hashed.update(len(part).to_bytes(4, "big") + part)
+    for command_id in command_ids:
+        hashed.update(command_id.encode())
+    return hashed.hexdigest()
+
+
+class Decoder:
+    """Stored records to events as the live role takes them (`agents.room_events.read_events`)."""
+
+    def __init__(self, codecs: Codecs) -> None:
+        self._decode = codecs.decode
+
+    def events(self, source: Source, stored: list[StoredEvent]) -> tuple[list[LoggedEvent], list[tuple[Reject, datetime]]]:
+        """Events in order, and what cannot be used with its stamp."""
+        decode, usable = self._decode, set(ROOM_EVENTS.records)
+        events: list[LoggedEvent] = []
+        rejects: list[tuple[Reject, datetime]] = []
+        placed: dict[str, bool] = {}
+        for row in stored:
+            room_id = row.room_id
+            well = placed.get(room_id)
+            if well is None:
+                well = placed[room_id] = bool(room_id) and partition_of(room_id, ROOM_EVENTS.partitions) == source.partition
+            try:
+                if not well:
+                    raise Misplaced(f"room {room_id!r} does not belong to partition {source.partition}")
+                event = decode(row.record)
+                if type(event) not in usable:
+                    raise Undecodable(f"a {type(event).__name__} has no place in the rooms' log")
+            except SchemaNotCached as error:
+                rejects.append(
+                    (Reject(row.offset, UnknownSchema.reason, f"schema id {error.schema_id} was never met"), row.logged_at)
+                )
+            except Undecodable as error:
+                rejects.append((Reject(row.offset, error.reason, str(error)), row.logged_at))
+            else:
+                events.append(LoggedEvent(room_id, row.offset, row.logged_at, event))
+        return events, rejects
+
+
+class Ahead:
+    """Keeps of a room's events those that its beginning has not applied yet, and none behind its end."""
+
+    def __init__(self, begun: Mapping[str, Room], logs: Iterable[str], until: Mapping[str, Position] | None = None) -> None:
+        self._order = {log_id: number for number, log_id in enumerate(dict.fromkeys(logs))}
+        self._begun = {room_id: self._place(room.position) for room_id, room in begun.items()}
+        self._until = None if until is None else {room_id: self._place(position) for room_id, position in until.items()}
+
+    def _place(self, position: Position) -> tuple[int, int]:
+        return self._order.get(position.log_id, -1), position.offset
+
+    def of(self, source: Source, events: list[LoggedEvent]) -> list[LoggedEvent]:
+        """Those of a source's events."""
+        log = self._order.get(source.log_id, 0)
+        if self._begun:
+            events = [e for e in events if (log, e.offset) > self._begun.get(e.room_id, (-1, -1))]
+        if self._until is not None:
+            events = [e for e in events if (log, e.offset) <= self._until.get(e.room_id, (-1, -1))]
+        return events
 
 
 class Refold:
@@ -71,16 +132,14 @@ class Refold:
         since: datetime | None = None,
         until: Mapping[str, Position] | None = None,
     ) -> None:
-        self._codecs, self._since, self._until = codecs, since, until
-        self._order = {log_id: number for number, log_id in enumerate(dict.fromkeys(logs))}
-        self._begun = {room_id: room.position for room_id, room in rooms.items()}
-        self._unknown: dict[int, str] = {}
+        self._decoder, self._ahead, self._since = Decoder(codecs), Ahead(rooms, logs, until), since
         self.result = Refolded({**rooms}, {}, {}, {}, [], [], 0, Spent())
 
     def add(self, source: Source, stored: list[StoredEvent]) -> None:
         """Fold consecutive events of one partition of one log."""
         started = time.perf_counter()
-        events, unusable = self._decoded(source, stored)
+        events, unusable = self._decoder.events(source, stored)
+        events = self._ahead.of(source, events)
         decoded = time.perf_counter()
         first = 0 if self._since is None else next((i for i, e in enumerate(events) if e.logged_at >= self._since), len(events))
         if first:
@@ -90,46 +149,6 @@ class Refold:
         self.result.events += len(stored) if self._since is None else sum(e.logged_at >= self._since for e in stored)
         self.result.spent.decoding_s += decoded - started
         self.result.spent.folding_s += time.perf_counter() - decoded
-
-    def _decoded(self, source: Source, stored: list[StoredEvent]) -> tuple[list[LoggedEvent], list[tuple[Reject, datetime]]]:
-        """Records as the live role takes them (`agents.room_events.read_events`), less those not asked for."""
-        decode, usable = self._codecs.decode, set(ROOM_EVENTS.records)
-        events: list[LoggedEvent] = []
-        rejects: list[tuple[Reject, datetime]] = []
-        placed: dict[str, bool] = {}
-        for row in stored:
-            room_id = row.room_id
-            well = placed.get(room_id)
-            if well is None:
-                well = placed[room_id] = bool(room_id) and partition_of(room_id, ROOM_EVENTS.partitions) == source.partition
-            try:
-                if not well:
-                    raise Undecodable(f"room {room_id!r} does not belong to partition {source.partition}")
-                event = decode(row.record)
-                if type(event) not in usable:
-                    raise Undecodable(f"a {type(event).__name__} has no place in the rooms' log")
-            except SchemaNotCached as error:
-                rejects.append(
-                    (Reject(row.offset, UnknownSchema.reason, f"schema id {error.schema_id} was never met"), row.logged_at)
-                )
-            except Undecodable as error:
-                rejects.append((Reject(row.offset, error.reason, str(error)), row.logged_at))
-            else:
-                events.append(LoggedEvent(room_id, row.offset, row.logged_at, event))
-        if self._until is not None or len(self._order) > 1:
-            events = [event for event in events if self._wanted(source, event)]
-        return events, rejects
-
-    def _wanted(self, source: Source, event: LoggedEvent) -> bool:
-        """Whether an event lies behind the room's beginning, where that is in another log, and not behind its end."""
-        log = self._order.get(source.log_id, 0)
-        begun = self._begun.get(event.room_id)
-        if begun is not None and log < self._order.get(begun.log_id, -1):
-            return False
-        end = self._until.get(event.room_id) if self._until is not None else None
-        if end is None:
-            return self._until is None
-        return log < self._order.get(end.log_id, -1) or (source.log_id == end.log_id and event.offset <= end.offset)
 
     def _fold(self, source: Source, events: list[LoggedEvent], *, counting: bool) -> None:
         total = self.result
