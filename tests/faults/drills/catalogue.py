@@ -75,6 +75,7 @@ async def freeze(stand: Stand, spans: Spans) -> None:
     await stand.ready()
     await asyncio.sleep(spans.calm)
     stand.roles["rooms"].freeze()
+    stand.moments["the other took all over"] = time.time()
     try:
         await asyncio.sleep(spans.frozen)
     finally:

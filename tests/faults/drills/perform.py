@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.faults.drills.account import Account, missing_places, settle
 from tests.faults.drills.catalogue import Drill, Spans
-from tests.faults.drills.recovery import marks_after
+from tests.faults.drills.recovery import marks_after, shown
 from tests.faults.drills.stand import Stand
 
 
@@ -28,6 +28,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     """Run one drill on a stand that is at rest."""
     began = time.monotonic()
     stand.notes.clear()
+    stand.moments.clear()
     await stand.settle()
     heard = {device_id: len(point.heard) for device_id, point in stand.field.points.items()}
     stood = {device_id: point.value for device_id, point in stand.field.points.items()}
@@ -40,6 +41,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     probe, _ = await asyncio.gather(live(stand, ended_at), asyncio.sleep(spans.calm))
     await stand.ready()
     await asyncio.sleep(spans.calm / 2)
+    moments = {name: (marks_after(stand, at), at) for name, at in stand.moments.items()}
     marks = marks_after(stand, ended_at)
     entries = await stand.reap()
     page = stand.take_earlier(await stand.settle())
@@ -49,6 +51,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     await stand.retire("rooms-2")
     recovery = probe if probe is not None else afterwards(page, marks, ended_at)
     assert recovery is not None
+    stand.notes += [f"{name} within {shown(page, *moment):.1f} s" for name, moment in moments.items()]
     return Row(
         drill=drill, account=account, recovery_s=max(0.0, recovery), notes=tuple(stand.notes),
         faults=tuple(judge(drill, account, spans, recovery)), took_s=time.monotonic() - began,

@@ -25,7 +25,7 @@ def _nothing_after(_page: Page, _marks: dict[int, int], _ended_at: float) -> flo
     return None
 
 
-def _shown(page: Page, marks: dict[int, int], ended_at: float) -> float | None:
+def shown(page: Page, marks: dict[int, int], ended_at: float) -> float:
     """Every partition's first reading sent after the end is in the table `rooms`."""
     seen = []
     for partition, offset in marks.items():
@@ -89,7 +89,7 @@ def marks_after(stand: Stand, ended_at: float) -> dict[int, int]:
     return marks
 
 
-by_tables: Recovery = ("in the tables", _nothing_live, _shown)
+by_tables: Recovery = ("in the tables", _nothing_live, shown)
 by_gateway: Recovery = ("confirmed", _nothing_live, _answered)
 by_history: Recovery = ("in PostgreSQL", _stored, _nothing_after)
 by_api: Recovery = ("API ready", _well, _nothing_after)

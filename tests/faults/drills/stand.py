@@ -54,6 +54,8 @@ class Stand:
         self._starting: set[str] = set()
         self.newer: dict[str, int] = {}
         self.notes: list[str] = []
+        self.moments: dict[str, float] = {}
+        """Moments within the disturbance (seconds) whose own recovery is told as a note of this name."""
         self.books = Books(self.settings, codecs)
         self.chance = random.Random()
         self._earlier: Page | None = None
@@ -85,7 +87,8 @@ class Stand:
         """Start the load's process."""
         self._ledger.write_bytes(b"")
         command = [sys.executable, "-m", "tests.faults.drills.load"]
-        self._load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        with (self.settings.home / "logs" / "load.log").open("a") as log:
+            self._load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
         reading_id = int.from_bytes(self._reading_header()[1:], "big")
         order = Order(self.plan, self.settings.librdkafka, reading_id, self.newer, str(self._ledger))
         self.tell_load(msgspec.json.encode(order).decode())
