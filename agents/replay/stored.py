@@ -82,17 +82,20 @@ class Page(Struct, frozen=True):
 
 async def find_opening(dsn: str, span: Span) -> Opening:
     """Where to begin for a span: at the last snapshots before `since`, else at the beginning. Raises `DatabaseUnavailable`."""
+    return await opening_from(dsn, span, None)
+
+
+async def opening_from(dsn: str, span: Span, rooms: dict[str, Room] | None) -> Opening:
+    """As `find_opening`, but from rooms that somebody has kept; None: from snapshots."""
     async with connection(dsn) as db:
         try:
             codecs = await known_codecs(db)
-            rooms = {} if span.since is None else await rooms_at(db, codecs, span.since, span.room_ids)
-            runs = [
-                Run(row["log_id"], row["partition"], -1)
-                for row in await db.fetch(_LOGS, span.until or _EVER, _given(span.room_ids))
-            ]
+            if rooms is None:
+                rooms = {} if span.since is None else await rooms_at(db, codecs, span.since, span.room_ids)
+            found = await db.fetch(_LOGS, span.until or _EVER, _given(span.room_ids))
         except _LOST as error:
             raise DatabaseUnavailable(dsn, error) from error
-    return Opening(codecs, rooms, _behind(runs, rooms))
+    return Opening(codecs, rooms, _behind([Run(row["log_id"], row["partition"], -1) for row in found], rooms))
 
 
 async def known_codecs(db: asyncpg.Connection) -> Codecs:
