@@ -7,16 +7,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from agents.rules.arbitration import SAME_PCT
+from agents.rules.devices import ACTUATES
 from schemas.commands import Command, Effect
-from schemas.records import Bus, Device, DeviceRole, EffectState, Kind, Position, ResultStatus
-
-ACTUATES = {
-    DeviceRole.radiator_valve: Kind.valve_pct,
-    DeviceRole.blind: Kind.closed_pct,
-    DeviceRole.dimmer: Kind.level_pct,
-}
-TOLERANCE_PCT = 1.0
-"""A read-back this near is the target: a KNX percent (DPT 5.001) has steps of 0.4 %, a Z-Wave level of 1 %."""
+from schemas.records import Bus, Device, EffectState, Position, ResultStatus
 
 
 class Next(StrEnum):
@@ -60,7 +54,7 @@ def decide(
 
 def is_there(value_pct: float, target_pct: float) -> bool:
     """Whether a read-back confirms a target."""
-    return abs(value_pct - target_pct) <= TOLERANCE_PCT
+    return abs(value_pct - target_pct) <= SAME_PCT
 
 
 def refusal_of(command: Command, bus: Bus, line_id: str, device: Device | None) -> str | None:
