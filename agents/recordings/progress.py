@@ -18,6 +18,8 @@ class Progress:
         """What of the next row is there too: a feeder may be killed within a row."""
         self.doubled: list[int] = []
         """Rows of which something stands in the log twice."""
+        self.missed: list[int] = []
+        """Rows that are not whole in the log though a later one is there."""
         self._recording, self._device_id, self._shift = recording, device_id, shift
 
     def see(self, event: RoomEvent) -> None:
@@ -33,6 +35,7 @@ class Progress:
             self.doubled.append(index)
             return
         if index > self.next_row:
+            self.missed += (row for row in range(self.next_row, index) if any(value is not None for value in rows[row].values))
             self.next_row, self.of_next = index, frozenset()
         self.of_next |= {event.kind}
         if len(self.of_next) == len(rows[index].readings(self._recording.kinds, self._device_id)):

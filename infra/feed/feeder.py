@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -75,6 +74,12 @@ class Doubled(BuildingError):
     """The room's log has a reading of the recording twice."""
 
     reason = "doubled"
+
+
+class RowsMissing(BuildingError):
+    """The room's log lacks rows that were sent."""
+
+    reason = "rows_missing"
 
 
 class TraceLost(BuildingError):
@@ -149,7 +154,7 @@ class _Run:
         room = await self._room(notes[-1].room if notes else await asyncio.to_thread(self._row))
         self._follower = Follower(order.room_id, self._log_id, self._log.partition, room)
         await asyncio.to_thread(self._read, start, end, mine_from)
-        self._refuse_doubled(self._progress)
+        self._refuse_unsound(self._progress)
         self._refuse_strangers()
         self._offset = end - 1
         if killed and mine:
@@ -199,8 +204,6 @@ class _Run:
                 fed.interrupted = True
             await self._settle(appender, fed, shift, running=False)
         except (SendStopped, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            with suppress(SendStopped):
-                appender.flush()
             raise FeedBroken(
                 f"stopped near row {fed.next_row:,} of {order.until_row:,}: {error or type(error).__name__}."
                 " The same command goes on after the last row that Kafka has"
@@ -294,12 +297,21 @@ class _Run:
                 progress.see(logged.event)
 
         await asyncio.to_thread(read)
-        self._refuse_doubled(progress)
+        self._refuse_unsound(progress)
 
-    def _refuse_doubled(self, progress: Progress) -> None:
+    def _refuse_unsound(self, progress: Progress) -> None:
+        order = self._order
         if progress.doubled:
-            rows = ", ".join(f"{row + 1:,}" for row in progress.doubled[:5])
             raise Doubled(
-                f"room {self._order.room_id}'s log has readings of {self._order.recording.name} twice (of rows {rows}"
-                f"{' ...' if len(progress.doubled) > 5 else ''}), by another hand than `atrium feed`: feed into a new room"
+                f"room {order.room_id}'s log has readings of {order.recording.name} twice (rows {_some(progress.doubled)}),"
+                " by another hand than `atrium feed`: feed into a new room"
             )
+        if progress.missed:
+            raise RowsMissing(
+                f"room {order.room_id}'s log lacks readings of {order.recording.name} (rows {_some(progress.missed)}),"
+                " though later ones are there: feed into a new room"
+            )
+
+
+def _some(rows: list[int]) -> str:
+    return ", ".join(f"{row + 1:,}" for row in rows[:5]) + (" ..." if len(rows) > 5 else "")

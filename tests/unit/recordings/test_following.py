@@ -79,7 +79,7 @@ def readings(*rows):
         ([replace(readings(0)[0], device_id=8)], 0, set(), []),
     ],
     ids=[
-        "nothing", "a row", "half a row", "a row with a missing cell", "ticks between", "begun later", "twice", "half twice",
+        "nothing", "a row", "half a row", "a row with a missing cell", "ticks between", "a gap", "twice", "half twice",
         "another recording", "another device",
     ],
 )  # fmt: skip
@@ -96,3 +96,10 @@ def test_a_shifted_recording_is_found_in_the_log_by_its_shift():
     for reading in readings(1, 2):
         progress.see(replace(reading, at=reading.at + shift))
     assert progress.next_row == 3
+
+
+def test_rows_that_the_log_lacks_before_later_ones_are_missed():
+    progress = Progress(RECORDING, SENSOR, timedelta(), 0)
+    for reading in [readings(0)[0], *readings(2, 4)]:
+        progress.see(reading)
+    assert progress.missed == [0, 1, 3]
