@@ -48,6 +48,7 @@ def live(settings: Settings) -> None:
     with ExitStack() as roles:
         roles.callback(rooms.stop)
         rooms.start()
+        wait_caught_up(settings)  # so that the day's snapshot, taken as history starts, has rooms
         for name in ("history", "simulator", "knx", "zwave"):
             roles.enter_context(role(name, settings))
         ends_at = time.monotonic() + LIVED_S
