@@ -7,6 +7,7 @@ the `rooms` rows, then the offset. A crash anywhere in between repeats the batch
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -200,4 +201,5 @@ class RoomsRole:
 def main(settings: Settings) -> None:
     """Run the role until it is told to stop."""
     codecs = asyncio.run(register_until_done(settings.registry))
+    gc.set_threshold(50_000, 20, 20)  # a fetch is tens of thousands of records at once, none of them garbage yet
     run(RoomsRole(settings, codecs).app)

@@ -81,14 +81,14 @@ class Codecs:
             for cls, schema_id in ids.items()
         }
         self._own: dict[int, type[msgspec.Struct]] = {}
-        self._by_header: dict[bytes, type[msgspec.Struct]] = {}
+        self._by_header: dict[bytes, compiled.Reader] = {}
         for cls, schema_id in ids.items():
             self._adopt(schema_id, cls)
         self._writers: dict[int, tuple[type[msgspec.Struct], Any]] = {}
 
     def _adopt(self, schema_id: int, cls: type[msgspec.Struct]) -> None:
         self._own[schema_id] = cls
-        self._by_header[b"\x00" + schema_id.to_bytes(4, "big")] = cls
+        self._by_header[b"\x00" + schema_id.to_bytes(4, "big")] = _reader(cls)
 
     def encode(self, record: msgspec.Struct) -> bytes:
         """Wire bytes of a record; the same record gives the same bytes."""
@@ -122,14 +122,16 @@ class Codecs:
 
     def decode(self, data: bytes | None) -> Any:
         """The record in `data`. Raises `SchemaNotCached` for an id not yet learnt, `Undecodable` for anything broken."""
-        cls = self._by_header.get(data[:_HEADER]) if data else None
-        if cls is None or data is None:
+        read = self._by_header.get(data[:_HEADER]) if data else None
+        if read is None or data is None:
             return self._decode_foreign(data)
         try:
-            record, end = _reader(cls)(data, _HEADER)
+            record, end = read(data, _HEADER)
         except Exception as error:  # a broken body can raise nearly anything inside an Avro reader
-            raise Undecodable(f"{cls.__name__}: {error!r}") from error
-        return _whole(record, end, data)
+            raise Undecodable(f"schema id {int.from_bytes(data[1:_HEADER], 'big')}: {error!r}") from error
+        if end == len(data):
+            return record
+        raise _too_long(record, end, data)
 
     def _decode_foreign(self, data: bytes | None) -> Any:
         """Decode what was not written with today's schemas."""
@@ -145,14 +147,13 @@ class Codecs:
             record = msgspec.convert(fastavro.schemaless_reader(source, writer, _parsed(subject_of(cls))), cls)
         except Exception as error:
             raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {error!r}") from error
-        return _whole(record, source.tell(), data)
+        if source.tell() == len(data):
+            return record
+        raise _too_long(record, source.tell(), data)
 
 
-def _whole(record: msgspec.Struct, end: int, data: bytes) -> msgspec.Struct:
-    """The record, if it took all of its bytes. Raises `Undecodable`."""
-    if end != len(data):
-        raise Undecodable(f"{type(record).__name__}: {len(data) - end} bytes too many")
-    return record
+def _too_long(record: msgspec.Struct, end: int, data: bytes) -> Undecodable:
+    return Undecodable(f"{type(record).__name__}: {len(data) - end} bytes too many")
 
 
 def body_of(record: msgspec.Struct) -> bytes:

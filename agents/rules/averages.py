@@ -18,7 +18,7 @@ AVERAGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx
 """Kinds that have averages; motion and positions do not."""
 
 
-class Filed(Struct, frozen=True):
+class Filed(Struct, frozen=True, gc=False):
     """The open buckets after a reading; `late` when the reading came after its bucket had closed."""
 
     buckets: tuple[Bucket, ...]

@@ -14,7 +14,7 @@ from schemas.records import Bus, DeviceChanged, PolicyChanged, Position, RoomEve
 from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
 
 
-class LoggedEvent(Struct, frozen=True):
+class LoggedEvent(Struct, frozen=True, gc=False):
     """A room event as it stands in the log; `logged_at` is the broker's stamp (UTC)."""
 
     room_id: str

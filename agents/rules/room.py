@@ -39,7 +39,7 @@ PARKED_MOST = 64
 _BEFORE_RECORDING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What an event made of a room: its next state, commands to send, buckets that closed, and why it was set aside, if it was."""
 
     room: Room
@@ -240,9 +240,12 @@ def mean_of(sensed: tuple[Sensed, ...], kind: Kind) -> float | None:
 def _asks_to_decide(was: Room, room: Room) -> bool:
     """Whether a rule's input changed; a mere refresh, or an edge of motion within occupancy, is not worth deciding again."""
     before, after = was.occupancy, room.occupancy
-    return (room.humid, room.dark, room.bright, after.light, after.heating) != (
-        was.humid, was.dark, was.bright, before.light, before.heating
-    )  # fmt: skip
+    return (
+        room.humid is not was.humid
+        or room.dark is not was.dark
+        or room.bright is not was.bright
+        or (after is not before and (after.light is not before.light or after.heating is not before.heating))
+    )
 
 
 def _intent_refusal(room: Room, intent: Intent, now: datetime) -> Refusal | None:
