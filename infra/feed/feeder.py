@@ -110,7 +110,7 @@ async def feed(settings: Settings, order: Order, watch: Watch = lambda _: None) 
             run = _Run(settings, codecs, db, order, await log_id(settings, ROOM_EVENTS.name))
             await run.prepare()
         except (KafkaException, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise FeedBroken(f"nothing was fed: {error or type(error).__name__}") from error
+            raise FeedBroken(f"nothing was fed: {str(error) or type(error).__name__}") from error
         return await run.feed(watch)
 
 
@@ -204,8 +204,9 @@ class _Run:
                 fed.interrupted = True
             await self._settle(appender, fed, shift, running=False)
         except (SendStopped, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            where = "" if isinstance(error, SendStopped) else "PostgreSQL, "
             raise FeedBroken(
-                f"stopped near row {fed.next_row:,} of {order.until_row:,}: {error or type(error).__name__}."
+                f"stopped near row {fed.next_row:,} of {order.until_row:,}: {where}{str(error) or type(error).__name__}."
                 " The same command goes on after the last row that Kafka has"
             ) from error
         fed.took_s = time.monotonic() - began

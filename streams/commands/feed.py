@@ -121,7 +121,9 @@ def _outcome(order: Order, fed: Fed) -> str:
         return f"room {order.room_id} has everything up to {of} already: nothing was fed"
     rows = fed.next_row - fed.first_row
     rate = f" ({rows / fed.took_s:,.0f} rows/s, {(fed.readings + fed.ticks) / fed.took_s:,.0f} events/s)" if fed.took_s else ""
-    fed_so_far = f"{rows:,} rows, {fed.readings:,} readings and {fed.ticks:,} ticks in {fed.took_s:,.1f} s{rate}"
+    fed_so_far = (
+        f"{rows:,} row{'s' if rows != 1 else ''}, {fed.readings:,} readings and {fed.ticks:,} ticks in {fed.took_s:,.1f} s{rate}"
+    )
     if fed.interrupted:
         return f"interrupted after row {fed.next_row:,} of {order.until_row:,}: {fed_so_far}. The same command goes on there"
     return f"fed up to {of} into room {order.room_id}: {fed_so_far}"
