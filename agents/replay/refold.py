@@ -21,11 +21,12 @@ from streams.topics import COMMANDS, ROOM_EVENTS
 
 
 class Spent(Struct):
-    """Seconds of this process's one thread: waiting for rows and taking them apart, decoding, folding."""
+    """Seconds by the clock: waiting for rows and taking them apart, decoding, folding; and of the processor, for all of it."""
 
     loading_s: float = 0.0
     decoding_s: float = 0.0
     folding_s: float = 0.0
+    processor_s: float = 0.0
 
     @property
     def total_s(self) -> float:
