@@ -95,6 +95,10 @@ class Edit:
 
     def _drop(self, key: str) -> None:
         if self._table is ROOMS:
+            if inside := [device for device, row in self.state["devices"].items() if row["room_id"] == key]:
+                says = f"room {key} still has devices {', '.join(inside)}: move or remove them first"
+                self._faults.append(Fault(None, "", says))
+                return
             for name in ("beacons", "policies"):
                 self.state[name] = {other: row for other, row in self.state[name].items() if row["room_id"] != key}
         del self._rows[key]

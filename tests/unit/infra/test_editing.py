@@ -158,7 +158,7 @@ def test_a_policy_says_only_what_differs_and_an_emptied_field_follows_the_defaul
 def test_a_room_takes_its_beacons_and_its_policy_along_but_not_its_devices() -> None:
     edit = Edit(building(), ROOMS, "rooms")
     edit.remove(["1"])
-    with pytest.raises(Refused, match="devices 1: there is no room '1'"):
+    with pytest.raises(Refused, match="room 1 still has devices 1, 5, 9, 10: move or remove them first"):
         edit.finish()
     without = building()
     without["devices"] = {}
