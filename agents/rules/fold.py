@@ -90,5 +90,5 @@ def _project(before: Mapping[str, Room], out: FoldOutcome) -> None:
         was = before.get(room_id)
         if was is None or was.occupancy is not room.occupancy:
             out.occupancy[room_id] = OccupancyRow(room.occupancy)
-        if was is None or was.actuators is not room.actuators:
+        if was is None or was.actuators is not room.actuators or was.actuation_position is not room.actuation_position:
             out.actuation[room_id] = ActuationRow(room.actuation_position, room.actuators)

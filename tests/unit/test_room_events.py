@@ -120,3 +120,12 @@ def test_a_recorded_room_sets_no_alarm_for_its_feeder_sends_the_ticks(clock, rin
     room = fold_batch({}, {}, "a-log", PARTITION, events).rooms[ROOM]
     assert room.wake_at is not None
     assert (alarm_of(room) is not None) is rings
+
+
+def test_the_rows_of_a_room_without_actuators_are_the_same_however_its_log_is_cut_into_batches():
+    policy = PolicyChanged(replace(DEFAULT_POLICY, revision=1, clock=Clock.recorded))
+    events, _ = asyncio.run(read_events([record(0, entering(9)), record(1, policy)], PARTITION, CODECS.decode, never))
+    whole = fold_batch({}, {}, "a-log", PARTITION, events)
+    first = fold_batch({}, {}, "a-log", PARTITION, events[:1])
+    second = fold_batch(first.rooms, {}, "a-log", PARTITION, events[1:])
+    assert (first.actuation | second.actuation, first.occupancy | second.occupancy) == (whole.actuation, whole.occupancy)
