@@ -109,7 +109,7 @@ async def feed(settings: Settings, order: Order, watch: Watch = lambda _: None) 
             await take_room(db, order.room_id)
             run = _Run(settings, codecs, db, order, await log_id(settings, ROOM_EVENTS.name))
             await run.prepare()
-        except (KafkaException, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (KafkaException, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise FeedBroken(f"nothing was fed: {str(error) or type(error).__name__}") from error
         return await run.feed(watch)
 
@@ -203,7 +203,7 @@ class _Run:
             except asyncio.CancelledError:
                 fed.interrupted = True
             await self._settle(appender, fed, shift, running=False)
-        except (SendStopped, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (SendStopped, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             where = "" if isinstance(error, SendStopped) else "PostgreSQL, "
             raise FeedBroken(
                 f"stopped near row {fed.next_row:,} of {order.until_row:,}: {where}{str(error) or type(error).__name__}."
