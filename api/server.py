@@ -80,7 +80,7 @@ async def _follow(settings: Settings, replica: Replica, intents: KafkaIntents) -
     producer = Producer(settings, timeout_s=_ACK_TIMEOUT_S)
     intents.open(producer, codecs, room_log)
     try:
-        await Follower(settings, codecs, room_log, replica, utc_now).run()
+        await Follower(settings, codecs, lambda now: intents.open(producer, codecs, now), replica, utc_now).run()
     finally:
         await producer.close()
 

@@ -25,6 +25,7 @@ import faust
 from faust.types import TP
 
 from schemas.errors import BuildingError
+from streams.log_watch import LogMadeAnew
 
 if TYPE_CHECKING:
     from streams.app import App
@@ -91,8 +92,10 @@ class Batch:
 
     async def _save(self, work: Coroutine[Any, Any, None]) -> None:
         try:
+            self._refuse_to_go_back(work)
             await work
             if not self._lane.failed:
+                self._lane.saved[self.tp] = self.generation, self.records[-1].offset + 1
                 self._lane.app.lane_consumer.lane_done[self.tp] = self.records[-1].offset + 1
         except (Stale, asyncio.CancelledError):
             self._dropped = True
@@ -100,6 +103,13 @@ class Batch:
             await self._lane.fail(error)
         finally:
             self.drop()
+
+    def _refuse_to_go_back(self, work: Coroutine[Any, Any, None]) -> None:
+        """What was saved comes again within an assignment only if the topic became another log. Raises `LogMadeAnew`."""
+        generation, following = self._lane.saved.get(self.tp, (self.generation, 0))
+        if generation == self.generation and self.records[0].offset < following:
+            work.close()
+            raise LogMadeAnew(f"{self.tp.topic}/{self.tp.partition} went back from {following} to {self.records[0].offset}")
 
     async def settle(self) -> None:
         """End it one way or the other within `DRAIN_S`: saved if its saving has begun, else dropped."""
@@ -136,7 +146,10 @@ class Lane:
         """Set by the first failure, never cleared: the worker is going down."""
         self._in_flight: dict[TP, Batch] = {}
         self._attended: set[asyncio.Task[None]] = set()
+        self.saved: dict[TP, tuple[int, int]] = {}
+        """Per partition the generation in which it was last saved, and the next offset."""
         app.lanes[topic] = self
+        app.read_topics.add(topic)
 
     async def put(self, tp: TP, records: Sequence[LoggedRecord], generation: int) -> None:
         """Hand over one fetch, fetched in `generation`, once the partition's last batch is done."""
