@@ -30,6 +30,7 @@ from tests.faults.drills.table import HEADINGS, cells, write
 @click.option("--flip", default=15.0, show_default=True, help="Seconds between changes of weather and people in a room.")
 @click.option("--short", is_flag=True, help="Short outages, as the tests have them.")
 @click.option("--seed", type=int, help="Of the random moments; told in the output.")
+@click.option("--home", type=click.Path(path_type=Path), help="Keep the building's files here, an empty folder (default: removed).")
 @click.option("--write", "to_document", is_flag=True, help="Put the table into docs/reliability.md.")
 def main(
     names: tuple[str, ...],
@@ -39,6 +40,7 @@ def main(
     flip: float,
     short: bool,
     seed: int | None,
+    home: Path | None,
     to_document: bool,
 ) -> None:
     """Perform drills (default: every one) and print one row each. Exit code 1 when a promise was broken."""
@@ -48,7 +50,7 @@ def main(
     spans = replace(spans, disturbed=seconds) if seconds is not None else spans
     seed = random.randrange(1_000_000) if seed is None else seed
     began = time.monotonic()
-    rows = asyncio.run(run(list(names) or list(DRILLS), Plan(rooms, rate, flip), spans, seed))
+    rows = asyncio.run(run(list(names) or list(DRILLS), Plan(rooms, rate, flip), spans, seed, home))
     table = Table(*HEADINGS, title=f"{rooms} rooms, {rate} readings/s, seed {seed}")
     for row in rows:
         table.add_row(*cells(row))
@@ -63,12 +65,12 @@ def main(
         sys.exit(1)
 
 
-async def run(names: list[str], plan: Plan, spans: Spans, seed: int) -> list[Row]:
+async def run(names: list[str], plan: Plan, spans: Spans, seed: int, home: Path | None) -> list[Row]:
     """One stand, one drill after the other."""
     console = Console(stderr=True)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="atrium-drill-", ignore_cleanup_errors=True) as folder:
-        async with stand(plan, Path(folder)) as built:
+        async with stand(plan, home or Path(folder)) as built:
             built.chance.seed(seed)
             await asyncio.to_thread(register_newer, built)
             for name in names:

@@ -28,6 +28,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     """Run one drill on a stand that is at rest."""
     began = time.monotonic()
     stand.notes.clear()
+    stand.ended.clear()
     stand.moments.clear()
     await stand.settle()
     heard = {device_id: len(point.heard) for device_id, point in stand.field.points.items()}
@@ -52,6 +53,8 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     recovery = probe if probe is not None else afterwards(page, marks, ended_at)
     assert recovery is not None
     stand.notes += [f"{name} within {shown(page, *moment):.1f} s" for name, moment in moments.items()]
+    if stand.ended:
+        stand.notes.append(f"ended and began anew: {', '.join(stand.ended)}")
     return Row(
         drill=drill, account=account, recovery_s=max(0.0, recovery), notes=tuple(stand.notes),
         faults=tuple(judge(drill, account, spans, recovery)), took_s=time.monotonic() - began,

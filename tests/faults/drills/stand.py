@@ -37,7 +37,7 @@ from tests.folding import committed
 from tests.processes import ROOT, Running, free_port, role_part
 
 ROLE_NAMES = tuple(name for name in ("rooms", "history", "directory", "knx", "api") if name in ROLES)
-_SETTLE_S, _LOOK_S = 150.0, 0.3
+_SETTLE_S, _LOOK_S, _RESTART_S = 150.0, 0.3, 0.5
 
 
 class NotSettled(AssertionError):
@@ -51,6 +51,8 @@ class Stand:
         self.plan, self.services, self.field, self.codecs = plan, services, field, codecs
         self.settings = services.settings
         self.roles: dict[str, Running] = {}
+        self.killed: set[str] = set()
+        self.ended: list[str] = []
         self._starting: set[str] = set()
         self.newer: dict[str, int] = {}
         self.notes: list[str] = []
@@ -78,10 +80,23 @@ class Stand:
             self._starting.discard(name)
 
     async def kill(self, name: str) -> None:
-        """kill -9, and start it again as a supervisor would."""
+        """kill -9; `supervise` starts it again."""
+        self.killed.add(name)
         await asyncio.to_thread(self.roles[name].kill)
-        await asyncio.sleep(0.5)
-        self.launch(name)
+        while name in self.killed:  # noqa: ASYNC110  # a condition with nobody to set an event
+            await asyncio.sleep(_LOOK_S / 3)
+
+    async def supervise(self) -> None:
+        """Start again, after the supervisor's shortest pause, every role that has ended; `ended` names those nobody killed."""
+        while True:
+            for name, running in list(self.roles.items()):
+                if running.process is not None and running.process.poll() is not None:
+                    await asyncio.sleep(_RESTART_S)
+                    if name not in self.killed:
+                        self.ended.append(name)
+                    self.launch(name)
+                    self.killed.discard(name)
+            await asyncio.sleep(_LOOK_S / 3)
 
     def sow(self) -> None:
         """Start the load's process."""
@@ -217,7 +232,12 @@ async def stand(plan: Plan, home: Path) -> AsyncIterator[Stand]:
             for name in ROLE_NAMES:
                 built.launch(name)
             await built.ready()
-            yield built
+            supervising = asyncio.create_task(built.supervise())
+            try:
+                yield built
+            finally:
+                supervising.cancel()
+                await asyncio.wait({supervising})
         finally:
             await built.stop()
     finally:
