@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 from msgspec import Struct
 
-from schemas.records import Reading, ResultStatus
+from schemas.records import Kind, Reading, ResultStatus
 from tests.faults.drills.books import Page, Place
 from tests.faults.drills.ledger import Entry
 from tests.faults.drills.plan import KINDS, is_sensor, sensor
@@ -104,7 +104,7 @@ def _log_against_ledger(page: Page, readings: Iterable[Entry]) -> tuple[int, int
     return (sent - logged).total(), (logged - sent).total()
 
 
-def _identity(reading: Reading) -> tuple[int, str, int]:
+def _identity(reading: Reading) -> tuple[int, Kind, int]:
     return reading.device_id, reading.kind, round(reading.at.timestamp() * 1000)
 
 

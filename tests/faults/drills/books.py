@@ -127,7 +127,7 @@ class Books:
     async def _fold(self, page: Page, messages: Iterable[Message]) -> None:
         by_partition: dict[int, list[Any]] = defaultdict(list)
         for message in messages:
-            by_partition[message.partition()].append(
+            by_partition[message.partition() or 0].append(
                 SimpleNamespace(key=message.key(), value=message.value(), offset=message.offset(), timestamp=message.timestamp()[1])
             )
         for partition, records in by_partition.items():
@@ -175,7 +175,7 @@ class Books:
         for name, tail in self._changelogs.items():
             live = self._live[name]
             for message in tail.read():
-                room_id, row = message.key().decode(), message.value()
+                room_id, row = (message.key() or b"").decode(), message.value()
                 if row is None:
                     live.pop(room_id, None)
                     continue

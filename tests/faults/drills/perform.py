@@ -29,6 +29,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     began = time.monotonic()
     stand.notes.clear()
     stand.ended.clear()
+    stand.faults.clear()
     stand.moments.clear()
     await stand.settle()
     heard = {device_id: len(point.heard) for device_id, point in stand.field.points.items()}
@@ -57,7 +58,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
         stand.notes.append(f"ended and began anew: {', '.join(stand.ended)}")
     return Row(
         drill=drill, account=account, recovery_s=max(0.0, recovery), notes=tuple(stand.notes),
-        faults=tuple(judge(drill, account, spans, recovery)), took_s=time.monotonic() - began,
+        faults=(*stand.faults, *judge(drill, account, spans, recovery)), took_s=time.monotonic() - began,
     )  # fmt: skip
 
 

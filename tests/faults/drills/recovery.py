@@ -80,6 +80,16 @@ async def _well(stand: Stand, ended_at: float) -> float | None:
     return float("inf")
 
 
+async def _carried(stand: Stand, ended_at: float) -> float | None:
+    """A name given now, and every one given before, is in Kafka."""
+    await stand.rename(0, f"sensor, {ended_at:.0f}")
+    while time.time() - ended_at < _WITHIN_S:
+        if not await stand.names_differ():
+            return time.time() - ended_at
+        await asyncio.sleep(0.1)
+    return float("inf")
+
+
 def marks_after(stand: Stand, ended_at: float) -> dict[int, int]:
     """By partition the first offset of a reading sent after the end."""
     marks: dict[int, int] = {}
@@ -93,3 +103,4 @@ by_tables: Recovery = ("in the tables", _nothing_live, shown)
 by_gateway: Recovery = ("confirmed", _nothing_live, _answered)
 by_history: Recovery = ("in PostgreSQL", _stored, _nothing_after)
 by_api: Recovery = ("API ready", _well, _nothing_after)
+by_directory: Recovery = ("database and Kafka agree", _carried, _nothing_after)

@@ -17,6 +17,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from agents.building import difference
+from agents.carrying import read_building, read_topics
 from agents.directory import fill
 from infra.provision import provision
 from schemas.codecs import Codecs
@@ -31,7 +33,7 @@ from tests.faults.drills import ledger
 from tests.faults.drills.books import Books, Page, Place, joined
 from tests.faults.drills.field import Field
 from tests.faults.drills.load import Order
-from tests.faults.drills.plan import POLICY, Plan, devices
+from tests.faults.drills.plan import POLICY, Plan, devices, sensor
 from tests.faults.drills.topics import Tail
 from tests.folding import committed
 from tests.processes import ROOT, Running, free_port, role_part
@@ -56,6 +58,8 @@ class Stand:
         self._starting: set[str] = set()
         self.newer: dict[str, int] = {}
         self.notes: list[str] = []
+        self.faults: list[str] = []
+        """Promises of a drill's own that were not kept."""
         self.moments: dict[str, float] = {}
         """Moments within the disturbance (seconds) whose own recovery is told as a note of this name."""
         self.books = Books(self.settings, codecs)
@@ -179,6 +183,17 @@ class Stand:
         running = self.roles.pop(name, None)
         if running is not None:
             await asyncio.to_thread(running.stop)
+
+    async def rename(self, number: int, name: str) -> None:
+        """Give a room's sensor another name, in the database."""
+        async with connection(self.settings.database) as db:
+            await db.execute("UPDATE building.devices SET name = $1 WHERE device_id = $2", name, sensor(number))
+
+    async def names_differ(self) -> bool:
+        """Whether any device, room or policy is not in Kafka as the database has it."""
+        async with connection(self.settings.database) as db:
+            building = await read_building(db)
+        return bool(difference(building, await read_topics(self.settings, self.codecs)))
 
     async def kept(self, page: Page) -> set[Place]:
         """Which positions of the rooms' log PostgreSQL holds."""

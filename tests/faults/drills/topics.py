@@ -40,7 +40,7 @@ class Tail:
                 assert time.monotonic() < deadline, f"{self._topic.name}: {waiting} not read within {_WITHIN_S:.0f} s"
                 for message in consumer.consume(10_000, timeout=0.2):
                     assert message.error() is None, message.error()
-                    if message.offset() < ends[message.partition()]:
+                    if (message.offset() or 0) < ends[message.partition() or 0]:
                         found.append(message)
                 for place in consumer.position([TopicPartition(self._topic.name, p) for p in waiting]):
                     if place.offset >= ends[place.partition]:
