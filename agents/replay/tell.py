@@ -12,6 +12,7 @@ from agents.replay.compared import Change, Compared, compare, reversals
 from agents.replay.driven import Life
 from agents.replay.plot import strip, svg
 from agents.replay.replay import TwoLives
+from schemas.rows import OccupancyState
 
 _MOST_CHANGES = 20
 _STRIP = 72
@@ -75,6 +76,8 @@ def _people(lives: TwoLives) -> Table:
 
 def _hours(life: Life, *, reference: bool = False) -> str:
     presence = life.reference if reference else life.occupied
+    if not reference and not presence.spans and life.room is not None and life.room.occupancy.light is OccupancyState.unknown:
+        return "unknown"
     return f"{presence.total.total_seconds() / 3600:.1f}"
 
 
