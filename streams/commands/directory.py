@@ -28,6 +28,8 @@ from streams.commands.instant import Instant
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would change, change nothing.")
+_WIDE = 130
+"""A device fits into so many columns."""
 kind_option = click.option("--format", "kind", type=click.Choice(FORMATS), help="Instead of what the file's name says.")
 
 
@@ -90,7 +92,8 @@ def _print_rows(table: Table, rows: list[Row]) -> None:
             screen.add_column(name)
         for row in rows:
             screen.add_row(*(written(row.get(name)) for name in names))
-    Console(soft_wrap=True).print(screen if rows else f"no {table.name}", highlight=False)
+    console = Console()
+    console.print(screen if rows else f"no {table.name}", width=max(console.width, _WIDE), crop=False, highlight=False)
 
 
 def _one(state: State, table: Table, key: str) -> Row:
