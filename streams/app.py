@@ -17,7 +17,7 @@ from faust.web.drivers.aiohttp import Web
 from yarl import URL
 
 from streams.lane import Lane
-from streams.log_watch import watch_log
+from streams.log_watch import LogWatch
 from streams.producer import log_id
 from streams.pulse import SESSION_S, Pulse
 from streams.settings import BadSetting, Settings
@@ -42,7 +42,7 @@ class ReadableWeb(Web):
 class App(faust.App):
     """A faust.App with lanes, tables of rows and a pulse."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, log_watch: LogWatch, **options: Any) -> None:
         self.lanes: dict[str, Lane] = {}
         self.restores: dict[str, RowTable[Any]] = {}
         """Changelog topic to the table it restores."""
@@ -50,6 +50,7 @@ class App(faust.App):
         """Topics whose being made anew ends this worker."""
         self.on_crash: Callable[[], None] = lambda: None
         """Called once a crash has begun."""
+        self.log_watch = log_watch
         self.pulse = Pulse()
         super().__init__(*args, **options)
 
@@ -95,6 +96,7 @@ def create_app(role: str, settings: Settings, *, web_port: int | None = None) ->
     """
     app = App(
         f"atrium-{role}",
+        log_watch=LogWatch(partial(log_id, settings)),
         broker=[URL(f"kafka://{server.strip()}") for server in settings.kafka.split(",")],
         broker_credentials=_credentials(settings.kafka_client),
         broker_session_timeout=SESSION_S,
@@ -118,7 +120,7 @@ def create_app(role: str, settings: Settings, *, web_port: int | None = None) ->
     async def watch_logs() -> None:
         async with asyncio.TaskGroup() as watches:
             for topic in app.read_topics:
-                watches.create_task(watch_log(topic, partial(log_id, settings), app.crash))
+                watches.create_task(app.log_watch.watch(topic, app.crash))
 
     app.task(watch_logs)
     return app

@@ -25,7 +25,6 @@ import faust
 from faust.types import TP
 
 from schemas.errors import BuildingError
-from streams.log_watch import LogMadeAnew
 
 if TYPE_CHECKING:
     from streams.app import App
@@ -92,7 +91,7 @@ class Batch:
 
     async def _save(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            self._refuse_to_go_back(work)
+            await self._stay_in_the_log(work)
             await work
             if not self._lane.failed:
                 self._lane.saved[self.tp] = self.generation, self.records[-1].offset + 1
@@ -104,12 +103,18 @@ class Batch:
         finally:
             self.drop()
 
-    def _refuse_to_go_back(self, work: Coroutine[Any, Any, None]) -> None:
-        """What was saved comes again within an assignment only if the topic became another log. Raises `LogMadeAnew`."""
+    async def _stay_in_the_log(self, work: Coroutine[Any, Any, None]) -> None:
+        """Look, when offsets go back within an assignment, whether the topic became another log. Raises `LogMadeAnew`.
+
+        A seek to the committed offset, as Faust makes one when it starts, brings back what was saved and not committed yet.
+        """
         generation, following = self._lane.saved.get(self.tp, (self.generation, 0))
         if generation == self.generation and self.records[0].offset < following:
-            work.close()
-            raise LogMadeAnew(f"{self.tp.topic}/{self.tp.partition} went back from {following} to {self.records[0].offset}")
+            try:
+                await self._lane.app.log_watch.check_until_known(self.tp.topic)
+            except BaseException:
+                work.close()
+                raise
 
     async def settle(self) -> None:
         """End it one way or the other within `DRAIN_S`: saved if its saving has begun, else dropped."""

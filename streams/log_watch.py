@@ -26,23 +26,37 @@ class LogMadeAnew(BuildingError):
     reason = "log_made_anew"
 
 
-async def watch_log(
-    topic: str,
-    log_id_of: Callable[[str], Awaitable[str]],
-    crash: Callable[[BaseException], Awaitable[None]],
-    *,
-    every_s: float = EVERY_S,
-) -> None:
-    """Ask for the topic's id again and again; `crash` once it is another. A topic that is away, or a broker, is waited for."""
-    known: str | None = None
-    while True:
-        try:
-            found = await log_id_of(topic)
-        except (KafkaException, TimeoutError) as error:
-            _logger.debug("%s: %r", topic, error)
-        else:
-            known = known or found
-            if found != known:
-                await crash(LogMadeAnew(f"{topic} was log {known} and is log {found} now: deleted and made anew"))
+class LogWatch:
+    """Knows the ids of the topics a worker reads, and notices when one has another."""
+
+    def __init__(self, log_id_of: Callable[[str], Awaitable[str]]) -> None:
+        self._log_id_of = log_id_of
+        self._known: dict[str, str] = {}
+
+    async def check(self, topic: str) -> None:
+        """Ask for the topic's id. Raises `LogMadeAnew`, or what the asking raises."""
+        found = await self._log_id_of(topic)
+        known = self._known.setdefault(topic, found)
+        if found != known:
+            raise LogMadeAnew(f"{topic} was log {known} and is log {found} now: deleted and made anew")
+
+    async def check_until_known(self, topic: str, *, every_s: float = EVERY_S) -> None:
+        """The same, waiting for a topic or broker that is away."""
+        while True:
+            try:
+                await self.check(topic)
+            except (KafkaException, TimeoutError) as error:
+                _logger.debug("%s: %r", topic, error)
+                await asyncio.sleep(every_s)
+            else:
                 return
-        await asyncio.sleep(every_s)
+
+    async def watch(self, topic: str, crash: Callable[[BaseException], Awaitable[None]], *, every_s: float = EVERY_S) -> None:
+        """Check again and again; `crash` once the topic is another log."""
+        while True:
+            try:
+                await self.check_until_known(topic, every_s=every_s)
+            except LogMadeAnew as error:
+                await crash(error)
+                return
+            await asyncio.sleep(every_s)

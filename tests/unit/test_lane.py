@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP
 
 from streams.lane import Batch
-from streams.log_watch import LogMadeAnew
+from streams.log_watch import LogMadeAnew, LogWatch
 
 PARTITION = TP("a-topic", 3)
 
@@ -17,11 +17,16 @@ PARTITION = TP("a-topic", 3)
 class Lane:
     """A lane as a batch sees it, in generation 7."""
 
-    def __init__(self):
+    def __init__(self, *log_ids):
         self.failed, self.saved, self.failure = False, {}, None
+        self.log_ids = iter(log_ids)
         self.app = SimpleNamespace(
-            lane_consumer=SimpleNamespace(flow_active=True, lane_done={}), consumer_generation_id=7
+            lane_consumer=SimpleNamespace(flow_active=True, lane_done={}), consumer_generation_id=7,
+            log_watch=LogWatch(self.log_id_of),
         )  # fmt: skip
+
+    async def log_id_of(self, topic):
+        return next(self.log_ids)
 
     async def fail(self, error):
         self.failed, self.failure = True, error
@@ -41,13 +46,22 @@ async def save(lane, *offsets, generation=7):
     return done.is_set()
 
 
-async def test_offsets_that_go_back_within_an_assignment_are_another_logs_and_stop_the_worker():
-    lane = Lane()
+async def test_offsets_that_go_back_in_another_log_stop_the_worker():
+    lane = Lane("one", "two")
+    await lane.app.log_watch.check(PARTITION.topic)
     assert await save(lane, 10, 11)
     assert await save(lane, 12)
     assert not await save(lane, 0, 1)
     assert isinstance(lane.failure, LogMadeAnew)
     assert lane.app.lane_consumer.lane_done == {PARTITION: 13}, "nothing of the new log is committed"
+
+
+async def test_offsets_that_go_back_in_the_same_log_are_saved_again():
+    lane = Lane("one", "one")
+    await lane.app.log_watch.check(PARTITION.topic)
+    assert await save(lane, 10, 11)
+    assert await save(lane, 10, 11)
+    assert lane.failure is None
 
 
 async def test_after_a_rebalance_what_was_saved_may_come_again():

@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaException
 
-from streams.log_watch import LogMadeAnew, watch_log
+from streams.log_watch import LogMadeAnew, LogWatch
 
 
 class Enough(Exception):
@@ -27,7 +27,7 @@ async def crash_after(answers):
         crashed.append(error)
 
     try:
-        await watch_log("a-topic", log_id_of, crash, every_s=0)
+        await LogWatch(log_id_of).watch("a-topic", crash, every_s=0)
     except Enough:
         assert not crashed
         return None
