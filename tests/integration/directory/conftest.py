@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.gateways.log import utc_now
 from infra.provision import provision
 from streams.settings import Settings
 from tests.conftest import start_services, stop_services, test_settings
@@ -25,20 +26,16 @@ class House:
         self.roles = {name: Running(role_part(name, settings), settings.home / "logs") for name in ROLES}
 
     def start(self) -> None:
+        self.began = utc_now().isoformat()
         for running in self.roles.values():
             running.launch()
         for running in self.roles.values():
             running.wait_ready()
 
-    def stop(self) -> None:
-        for running in self.roles.values():
-            running.signal(running.part.stop_signal)
-        for running in self.roles.values():
-            running.stop()
-
     def restart(self) -> None:
-        """Every role ends and begins anew."""
-        self.stop()
+        """kill -9 for every role; each begins anew."""
+        for running in self.roles.values():
+            running.kill()
         self.start()
 
 

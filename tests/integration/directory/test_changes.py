@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncpg
@@ -92,12 +92,19 @@ def within_2_s(committed: float, condition: Callable[[], object], what: str) -> 
 
 
 def in_use(house: House) -> None:
-    """Somebody is in room 2: the simulated building's opening minute."""
+    """Somebody is in room 2: the simulated building's opening minute, which begins again with the simulator."""
 
     def moving() -> bool:
         room = ask(house, "/v1/rooms/2")
         motion, valve = room["readings"]["motion"], actuators(house, "2").get(2)
-        return bool(motion and motion["value"] and valve and valve["desired_pct"] == 90 and valve["pending"] is None)
+        return bool(
+            motion
+            and motion["value"]
+            and motion["at"] > house.began
+            and valve
+            and valve["desired_pct"] == 90
+            and valve["pending"] is None
+        )
 
     wait_until(moving, "somebody is in room 2, which wants its valve open", within_s=60)
 
@@ -134,6 +141,15 @@ def test_a_room_added_with_its_devices_stands_within_2_s(house: House) -> None:
         house, "UPDATE building.devices SET room_id = '2' WHERE device_id = 12", "DELETE FROM building.rooms WHERE room_id = '12'"
     )
     within_2_s(back, lambda: "12" not in {room["room_id"] for room in ask(house, "/v1/rooms")["rooms"]}, "the room is gone")
+
+
+@pytest.fixture(autouse=True)
+def explain(house: House, request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the roles said, for whoever reads a failure."""
+    failed = request.session.testsfailed
+    yield
+    for name, running in house.roles.items() if request.session.testsfailed > failed else ():
+        print(f"--- {name} (exit code {running.process and running.process.poll()}): {running.tail(3000)}")
 
 
 @pytest.mark.parametrize(("restart", "to", "its_valve"), [("nothing", "11", 4), ("every role", "10", 3)])
