@@ -49,8 +49,8 @@ class Drill(Struct, frozen=True, kw_only=True):
     recovery: Recovery = by_tables
     letters: frozenset[str] = frozenset()
     gateway_kills: bool = False
-    alone: bool = False
-    """It makes a log of its own: run it last."""
+    ends: frozenset[str] = frozenset()
+    """Roles meant to end and begin anew by themselves."""
 
 
 def kills(role: str) -> Disturb:
@@ -236,6 +236,6 @@ DRILLS: dict[str, Drill] = {
             letters=frozenset({"undecodable", "unknown_schema"}),
         ),
         Drill(name="future-schema", title="a later schema with a new field", disturb=manner("future", "half of the rooms'")),
-        Drill(name="recreated", title="topic deleted and made anew", disturb=recreated, alone=True),
+        Drill(name="recreated", title="topic deleted and made anew", disturb=recreated, ends=frozenset({"rooms", "history"})),
     )
 }  # fmt: skip

@@ -54,6 +54,8 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     recovery = probe if probe is not None else afterwards(page, marks, ended_at)
     assert recovery is not None
     stand.notes += [f"{name} within {shown(page, *moment):.1f} s" for name, moment in moments.items()]
+    if unmeant := set(stand.ended) - drill.ends:
+        stand.faults.append(f"ended by themselves: {', '.join(sorted(unmeant))}")
     if stand.ended:
         stand.notes.append(f"ended and began anew: {', '.join(stand.ended)}")
     return Row(
