@@ -234,4 +234,4 @@ def test_a_missed_notification_is_healed_by_the_comparison(house: House) -> None
         return (await read_topics(house.settings, await register_all(house.settings.registry))).devices["5"].name
 
     wait_until(lambda: asyncio.run(published()) == "unheard", "the comparison carried what nobody told", within_s=15)
-    assert "unheard" in json.dumps(ask(house, "/v1/rooms/1"))
+    wait_until(lambda: "unheard" in json.dumps(ask(house, "/v1/rooms/1")), "the API shows it")
