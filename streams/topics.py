@@ -45,7 +45,7 @@ LINE_PARTITIONS = 4
 ROOM_EVENTS = Topic(
     name="building.room-events", key="room id", partitions=ROOM_PARTITIONS, retention=timedelta(days=7), stamp="LogAppendTime",
     records=(records.Reading, records.Tick, records.Intent, records.CommandResult, records.DeviceChanged, records.PolicyChanged),
-    writer="gateways (readings, results), rooms (ticks), api (intents), directory (devices, policies), `atrium feed` (recorded rooms)",
+    writer="gateways (readings, results), rooms (ticks), api (intents), directory (devices, policies), atrium feed (recordings)",
 )  # fmt: skip
 COMMANDS_KNX = Topic(
     name="building.commands.knx", key="line id", partitions=LINE_PARTITIONS, retention=timedelta(days=1),
