@@ -1,7 +1,7 @@
 # Atrium's tasks. `make` alone lists them. Everything is kept in this folder (.venv, .atrium) and in ~/.cache/atrium.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench drill lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -37,6 +37,9 @@ check: $(INSTALLED) ## style, types, import rules, schema compatibility
 
 bench: setup ## measure the rooms role beside a plain loop
 	@$(BIN)/python -m tests.benchmarks
+
+drill: setup ## break the running building in every known way and write what came of it to docs/reliability.md
+	@$(BIN)/python -m tests.faults.drills --write
 
 lock: $(INSTALLED) ## resolve the dependencies anew and write the lock files
 	$(BIN)/pip install --quiet --disable-pip-version-check uv

@@ -1,138 +1,151 @@
-"""The directory: carries rooms, beacons, devices and policies from PostgreSQL into Kafka.
+"""The role `directory`: what PostgreSQL says of rooms, beacons, devices and policies, Kafka says within moments of the commit.
 
-Today it fills the stream once, before the roles start; everything is idempotent by revision, so running it again is harmless.
+PostgreSQL notifies of every change (`infra/migrations/0004_directory.sql`); the role then compares the whole and writes what
+differs. A notification says nothing but «look», so none can be misread; one that is missed is made good by the comparison that
+comes every `directory_reconcile_s` and after every reconnection, from the topics' beginning.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
+import signal
+from typing import Any
 
 import asyncpg
-import msgspec
+from confluent_kafka import KafkaException
 
-from agents.building import BadPolicy, Building, R, Write, beacon_key, difference, outdated, policy_of
+from agents.building import Building
+from agents.carrying import Published, carry
 from schemas.codecs import Codecs
-from schemas.errors import Undecodable, UnknownSchema
-from schemas.records import Beacon, Device, Policy, RoomInfo
-from streams.compacted import last_values
-from streams.database import exclusive
-from streams.decoding import decode
-from streams.producer import Producer
-from streams.registry import register_all
+from schemas.errors import RegistryUnavailable
+from streams.database import DatabaseUnavailable, LockHeld, connect, exclusive, locked
+from streams.notify import notify
+from streams.producer import Producer, SendFailed
+from streams.registry import register_all, register_until_done
 from streams.settings import Settings
-from streams.topics import BEACONS, DEVICES, POLICIES, ROOM_EVENTS, ROOMS, Topic
 
+CHANNEL = "building_changed"
+_DEBOUNCE_S = 0.03  # commits that come together are carried together
+_LOOK_EVERY_S = 5.0  # a database that went without a word is noticed
+_STATEMENT_TIMEOUT_S = 10.0
+_ACK_TIMEOUT_S = 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
+_POSTGRES = (DatabaseUnavailable, LockHeld, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_KAFKA = (KafkaException, SendFailed)
 _logger = logging.getLogger(__name__)
 
 
+def main(settings: Settings) -> None:
+    """Run the role until it is told to stop."""
+    asyncio.run(_until_told(settings))
+
+
 async def fill(settings: Settings) -> None:
-    """Make Kafka say what the database says; the devices of the simulated building leave their rooms and enter anew.
+    """Once, before the roles start; the devices of the simulated building leave their rooms and enter anew.
 
     Raises `DatabaseUnavailable`, `RegistryUnavailable`, `SendFailed`, `KafkaException`.
     """
     codecs = await register_all(settings.registry)
-    async with exclusive(settings.database) as db:
-        topics = await read_topics(settings, codecs)
-        building = await read_building(db)
-        simulated = {key for key, device in building.devices.items() if device.simulated and key in topics.devices}
-        await renew(db, topics, {(DEVICES.name, key) for key in simulated} | outdated(building, topics))
-        writes = difference(await read_building(db), topics, anew=simulated)
-        await send(settings, codecs, writes)
-    _logger.info("directory: %d records written to Kafka", len(writes))
-
-
-async def read_building(db: asyncpg.Connection) -> Building:
-    """The building as one moment of the database has it; unusable policies are logged and left out."""
-    async with db.transaction(isolation="repeatable_read", readonly=True):
-        rooms = [msgspec.convert(dict(row), RoomInfo) for row in await db.fetch("SELECT * FROM building.rooms")]
-        beacons = [
-            msgspec.convert({**row, "uuid": str(row["uuid"])}, Beacon) for row in await db.fetch("SELECT * FROM building.beacons")
-        ]
-        devices = [msgspec.convert(dict(row), Device) for row in await db.fetch("SELECT * FROM building.devices")]
-        policies = await db.fetch("SELECT * FROM building.policies")
-    return Building(
-        rooms={room.room_id: room for room in rooms},
-        beacons={beacon_key(beacon): beacon for beacon in beacons},
-        devices={str(device.device_id): device for device in devices},
-        policies={row["room_id"]: _policy_or_none(row) for row in policies},
-    )
-
-
-def _policy_or_none(row: asyncpg.Record) -> Policy | None:
+    published, producer = Published(settings, codecs), Producer(settings)
     try:
-        return policy_of(row["room_id"], row["revision"], json.loads(row["document"]))
-    except BadPolicy as error:
-        _logger.error("%s; the room keeps the policy it has", error)
-        return None
-
-
-async def read_topics(settings: Settings, codecs: Codecs) -> Building:
-    """The building as the compacted topics have it."""
-    rooms, beacons, devices, policies = await asyncio.gather(
-        _records(settings, codecs, ROOMS, RoomInfo),
-        _records(settings, codecs, BEACONS, Beacon),
-        _records(settings, codecs, DEVICES, Device),
-        _records(settings, codecs, POLICIES, Policy),
-    )
-    return Building(rooms=rooms, beacons=beacons, devices=devices, policies=policies)
-
-
-async def _records(settings: Settings, codecs: Codecs, topic: Topic, cls: type[R]) -> dict[str, R]:
-    records: dict[str, R] = {}
-    for key, value in (await asyncio.to_thread(last_values, settings, topic)).items():
-        try:
-            record = await decode(settings.registry, codecs, value)
-        except (Undecodable, UnknownSchema) as error:
-            _logger.warning("%s: key %r is not readable, counted as missing: %s", topic.name, key, error)
-            continue
-        if isinstance(record, cls):
-            records[key.decode(errors="replace")] = record
-    return records
-
-
-async def renew(db: asyncpg.Connection, topics: Building, rows: Iterable[tuple[str, str]]) -> None:
-    """Give rows, by topic and key, revisions above everything Kafka has seen."""
-    seen = max((record.revision for _, _, record in topics.records()), default=0)
-    keys: dict[str, list[str]] = defaultdict(list)
-    for topic, key in rows:
-        keys[topic].append(key)
-    async with db.transaction():
-        await db.execute(
-            "SELECT setval('building.revision', $1::bigint) WHERE $1::bigint > (SELECT last_value FROM building.revision)",
-            seen + seen % 2,
-        )
-        await db.execute("UPDATE building.rooms SET revision = 0 WHERE room_id = ANY($1)", keys[ROOMS.name])
-        await db.execute(
-            "UPDATE building.beacons SET revision = 0 WHERE uuid || '/' || major || '/' || minor = ANY($1)", keys[BEACONS.name]
-        )
-        await db.execute("UPDATE building.devices SET revision = 0 WHERE device_id::text = ANY($1)", keys[DEVICES.name])
-        await db.execute("UPDATE building.policies SET revision = 0 WHERE room_id = ANY($1)", keys[POLICIES.name])
-
-
-async def send(settings: Settings, codecs: Codecs, writes: list[Write]) -> None:
-    """Append the records: rooms' logs first, each room's in order, then the compacted topics. Raises `SendFailed`."""
-    logs: dict[str, list[Write]] = defaultdict(list)
-    rest: dict[str, list[Write]] = defaultdict(list)
-    for write in writes:
-        if write.topic is ROOM_EVENTS:
-            logs[write.key].append(write)
-        else:
-            rest[f"{write.topic.name} {write.key}"].append(write)
-    if not writes:
-        return
-    producer = Producer(settings)
-
-    async def in_order(series: list[Write]) -> None:
-        for write in series:
-            value = None if write.record is None else codecs.encode(write.record)
-            await producer.send(write.topic.name, write.key, value)
-
-    try:
-        await asyncio.gather(*map(in_order, logs.values()))
-        await asyncio.gather(*map(in_order, rest.values()))
+        async with exclusive(settings.database) as db:
+            _, written = await carry(db, published, producer, codecs, anew_simulated=True)
     finally:
         await producer.close()
+        await published.close()
+    _logger.info("directory: %d records written to Kafka", written)
+
+
+async def _until_told(settings: Settings) -> None:
+    work = asyncio.create_task(Directory(settings).run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    await asyncio.wait({work})
+    if not work.cancelled():
+        work.result()  # a bug, with its place
+
+
+class Directory:
+    """Carries until cancelled, through outages of PostgreSQL, Kafka and the registry; only a bug ends it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._news = asyncio.Event()
+        self._pause_s = _FIRST_PAUSE_S
+
+    async def run(self) -> None:
+        """Serve; after any trouble say so, wait a little, begin anew."""
+        codecs = await register_until_done(self._settings.registry)
+        producer = Producer(self._settings, timeout_s=_ACK_TIMEOUT_S)
+        try:
+            while True:
+                try:
+                    await self._serve(codecs, producer)
+                except (*_POSTGRES, *_KAFKA, RegistryUnavailable) as error:  # TimeoutError is an OSError
+                    self._tell(error)
+                    await asyncio.sleep(self._pause_s)
+                    self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
+        finally:
+            await producer.close()
+
+    async def _serve(self, codecs: Codecs, producer: Producer) -> None:
+        """Listen, then compare and carry: at once, on every notification, and anew from the topics' beginning every so often."""
+        db = await connect(self._settings.database, statement_timeout_s=_STATEMENT_TIMEOUT_S)
+        try:
+            db.add_termination_listener(self._hear)
+            await db.add_listener(CHANNEL, self._hear)
+            while True:
+                await self._serve_a_while(db, codecs, producer)
+        finally:
+            db.terminate()
+
+    async def _serve_a_while(self, db: asyncpg.Connection, codecs: Codecs, producer: Producer) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._settings.directory_reconcile_s
+        published = Published(self._settings, codecs)
+        try:
+            while True:
+                self._news.clear()
+                async with locked(db):
+                    building, written = await carry(db, published, producer, codecs)
+                if written:
+                    _logger.info("%d records written to Kafka", written)
+                self._pause_s = _FIRST_PAUSE_S
+                notify(ready=True, status=_complaint(building))
+                if not await self._news_before(until, db):
+                    return
+        finally:
+            await published.close()
+
+    async def _news_before(self, until: float, db: asyncpg.Connection) -> bool:
+        """Wait for a notification; whether one came in time."""
+        while (left_s := until - asyncio.get_running_loop().time()) > 0:
+            try:
+                await asyncio.wait_for(self._news.wait(), min(left_s, _LOOK_EVERY_S))
+            except TimeoutError:
+                await db.execute("SELECT 1")
+            else:
+                await asyncio.sleep(_DEBOUNCE_S)
+                return True
+        return False
+
+    def _hear(self, *_: Any) -> None:
+        self._news.set()
+
+    def _tell(self, error: BaseException) -> None:
+        away = (
+            "Kafka"
+            if isinstance(error, _KAFKA)
+            else "the schema registry"
+            if isinstance(error, RegistryUnavailable)
+            else "PostgreSQL"
+        )
+        status = f"waiting for {away}: {str(error) or type(error).__name__}"
+        _logger.warning("%s", status)
+        notify(status=status)
+
+
+def _complaint(building: Building) -> str:
+    unusable = sorted(room_id for room_id, policy in building.policies.items() if policy is None)
+    return f"policies that cannot be used, of rooms {', '.join(unusable)}: see the log" if unusable else ""

@@ -45,6 +45,7 @@ KEPT: tuple[tuple[topics.Topic, Table, RowOf], ...] = (
     (topics.ROOM_EVENTS, ROOM_EVENTS, room_event_row),
     (topics.COMMANDS_KNX, COMMANDS, command_row),
     (topics.COMMANDS_ZWAVE, COMMANDS, command_row),
+    (topics.COMMANDS_RECORDED, COMMANDS, command_row),
 )
 """What is kept: the topic, its table, and how a record becomes a row."""
 
@@ -159,9 +160,10 @@ class Historian:
                 return 0
             codecs = await self._get_codecs()
             rows: dict[str, tuple[Room, bytes]] = {}
+            schemas: dict[int, str] = {}
             for key, value in (await asyncio.to_thread(last_values, self._settings, topics.TABLE_ROOMS)).items():
-                row = await self._decode(codecs, value, {})
+                row = await self._decode(codecs, value, schemas)
                 if isinstance(row, Room):
                     rows[key.decode(errors="backslashreplace")] = (row, value)
-            await keep_snapshot(db, day, rows)
+            await keep_snapshot(db, day, rows, schemas)
         return len(rows)

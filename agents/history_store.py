@@ -166,8 +166,12 @@ async def rooms_in_snapshot(db: asyncpg.Connection, day: date) -> int:
     return int(await db.fetchval("SELECT count(*) FROM history.room_snapshots WHERE day = $1", day))
 
 
-async def keep_snapshot(db: asyncpg.Connection, day: date, rows: Mapping[str, tuple[Room, bytes]]) -> None:
-    """Keep the day's row of each room, with its bytes; a day's first one stays."""
+async def keep_snapshot(
+    db: asyncpg.Connection, day: date, rows: Mapping[str, tuple[Room, bytes]], schemas: Mapping[int, str]
+) -> None:
+    """Keep the day's row of each room, with its bytes and the schemas they need; a day's first one stays."""
+    for schema_id, schema_json in sorted(schemas.items()):
+        await _keep_schema(db, schema_id, schema_json)
     await db.executemany(
         'INSERT INTO history.room_snapshots (day, room_id, log_id, partition, "offset", record)'
         " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from agents.rules.fold import FoldOutcome, LoggedEvent, Reject, fold_batch
 from schemas.errors import SchemaNotCached, Undecodable, UnknownSchema
-from schemas.records import DeadLetter, Position
+from schemas.records import Clock, DeadLetter, Position
 from schemas.rows import AveragesRow, Room
 from streams.keys import partition_of
 from streams.lane import LoggedRecord
@@ -110,6 +110,11 @@ def _fold_singly(
         total.commands += one.commands
         total.rejects += one.rejects
     return total, broken
+
+
+def alarm_of(room: Room) -> datetime | None:
+    """When the rooms role must wake a room; never a recorded one, whose feeder sends its ticks: "due" there is no time of ours."""
+    return None if room.policy.clock is Clock.recorded else room.wake_at
 
 
 def undeliverable(outcome: FoldOutcome) -> list[Reject]:

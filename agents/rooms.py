@@ -7,6 +7,7 @@ the `rooms` rows, then the offset. A crash anywhere in between repeats the batch
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
-from agents.room_events import Source, dead_letters, fold_all, read_events, undeliverable
+from agents.room_events import Source, alarm_of, dead_letters, fold_all, read_events, undeliverable
 from agents.rules.fold import FoldOutcome
 from schemas.codecs import Codecs
 from schemas.errors import RegistryUnavailable
@@ -104,7 +105,7 @@ class RoomsRole:
             for room_id, row in rows.items():
                 table.put(partition, room_id, row)
         for room_id, room in outcome.rooms.items():
-            self.alarms.set(room_id, room.wake_at)
+            self.alarms.set(room_id, alarm_of(room))
 
     async def _send(self, messages: Sequence[tuple[str, bytes | None, bytes]]) -> list[asyncio.Future[Any]]:
         producer = kafka_producer(self.app)
@@ -142,7 +143,7 @@ class RoomsRole:
                 await self._mend(table, partition, ends[tp], stale)
         for room_id, room in self.tables.rooms.rows.items():
             if self.tables.rooms.partition(room_id) in owned:
-                self.alarms.set(room_id, room.wake_at)
+                self.alarms.set(room_id, alarm_of(room))
         self.prepared = generation
         _logger.info("folding log %s, partitions %s, %d rooms", self.log_id, sorted(owned), len(self.tables.rooms.rows))
         notify(ready=True, status="")
@@ -200,4 +201,5 @@ class RoomsRole:
 def main(settings: Settings) -> None:
     """Run the role until it is told to stop."""
     codecs = asyncio.run(register_until_done(settings.registry))
+    gc.set_threshold(50_000, 20, 20)  # a fetch is tens of thousands of records at once, none of them garbage yet
     run(RoomsRole(settings, codecs).app)

@@ -11,9 +11,10 @@ from aiohttp.typedefs import Handler
 from api import health
 from api.guard import LOOPBACK_HOSTS, add_headers, host_guard
 from api.intents import IntentSink
-from api.keys import CLOCK, INTENTS, REPLICA, Clock
+from api.keys import CLOCK, INTENTS, NEIGHBOURS, REPLICA, Clock
 from api.legacy_routes import add_legacy_routes, legacy_errors
 from api.live import LIVE, Live, events
+from api.neighbours import Neighbours
 from api.problems import problems
 from api.replica import Replica
 from api.rooms import routes
@@ -28,12 +29,20 @@ PAGES = {
 }
 
 
-def create_app(replica: Replica, intents: IntentSink, clock: Clock, *, hosts: Collection[str] = LOOPBACK_HOSTS) -> web.Application:
-    """Build the app. `clock` gives aware UTC instants; `hosts` are the host names it answers for."""
+def create_app(
+    replica: Replica,
+    intents: IntentSink,
+    clock: Clock,
+    *,
+    neighbours: Neighbours | None = None,
+    hosts: Collection[str] = LOOPBACK_HOSTS,
+) -> web.Application:
+    """Build the app. `clock` gives aware UTC instants; `neighbours` are told of in health; `hosts` are the names it answers for."""
     app = web.Application(middlewares=[problems, legacy_errors, host_guard(hosts)], client_max_size=16 * 1024)
     app[REPLICA] = replica
     app[INTENTS] = intents
     app[CLOCK] = clock
+    app[NEIGHBOURS] = neighbours or Neighbours({})
     app[LIVE] = Live(replica)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(app[LIVE].close)

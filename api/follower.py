@@ -22,6 +22,7 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -45,10 +46,17 @@ _BEGIN, _END = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-unt
 
 
 class Follower:
-    """One thread that reads, for one replica on one event loop."""
+    """One thread that reads, for one replica on one event loop. `on_log` hears at every look which log the rooms' log is now."""
 
-    def __init__(self, settings: Settings, codecs: Codecs, log_id: str, replica: Replica, clock: Callable[[], datetime]) -> None:
-        self._settings, self._codecs, self._log_id, self._replica, self._clock = settings, codecs, log_id, replica, clock
+    def __init__(
+        self,
+        settings: Settings,
+        codecs: Codecs,
+        on_log: Callable[[str], None],
+        replica: Replica,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings, self._codecs, self._on_log, self._replica, self._clock = settings, codecs, on_log, replica, clock
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -167,11 +175,13 @@ class Follower:
             group = admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(ROOMS_GROUP, partitions)], request_timeout=_KAFKA_TIMEOUT_S
             )[ROOMS_GROUP].result(_KAFKA_TIMEOUT_S)
+            described = admin.describe_topics(TopicCollection([ROOM_EVENTS.name]), request_timeout=_KAFKA_TIMEOUT_S)
+            log_id = str(described[ROOM_EVENTS.name].result(_KAFKA_TIMEOUT_S).topic_id)
             state = LogState(
                 begins={tp.partition: future.result(_KAFKA_TIMEOUT_S).offset for tp, future in begins.items()},
                 ends={tp.partition: future.result(_KAFKA_TIMEOUT_S).offset for tp, future in ends.items()},
                 committed={tp.partition: tp.offset for tp in group.topic_partitions if tp.offset >= 0},
-                log_id=self._log_id,
+                log_id=log_id,
             )
         except (KafkaException, TimeoutError) as error:
             self._on_loop(self._trouble(f"Kafka does not answer: {error or 'no reply in time'}"))
@@ -185,6 +195,8 @@ class Follower:
 
     async def _measure(self, state: LogState) -> None:
         self._replica.trouble = None
+        if state.log_id is not None:
+            self._on_log(state.log_id)
         self._replica.measure(state, self._clock())
 
     async def _trouble(self, trouble: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import json
 
-from api.keys import CLOCK, REPLICA
+from api.keys import CLOCK, NEIGHBOURS, REPLICA
 from api.problems import RETRY_AFTER_S
 from api.views import status_view
 
@@ -16,11 +16,12 @@ async def live(_request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """503 with reasons until caught up; afterwards 200, `degraded` with reasons when what it serves is not current."""
+    """503 with reasons until caught up; then 200, `degraded` with reasons when what it serves is not current or others wait."""
     replica = request.app[REPLICA]
     status = status_view(replica, request.app[CLOCK]())
-    word = "ready" if replica.caught_up and not status.reasons else "degraded" if replica.caught_up else "starting"
-    body = {"status": word, "reasons": status.reasons, "lag": status.lag, "stalled_s": status.stalled_s}
+    reasons = [*status.reasons, *request.app[NEIGHBOURS].reasons]
+    word = "ready" if replica.caught_up and not reasons else "degraded" if replica.caught_up else "starting"
+    body = {"status": word, "reasons": reasons, "lag": status.lag, "stalled_s": status.stalled_s}
     headers = {} if replica.caught_up else {"Retry-After": str(RETRY_AFTER_S)}
     return web.Response(
         status=200 if replica.caught_up else 503, body=json.encode(body), content_type="application/json", headers=headers

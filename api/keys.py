@@ -8,6 +8,7 @@ from datetime import datetime
 from aiohttp import web
 
 from api.intents import IntentSink
+from api.neighbours import Neighbours
 from api.problems import not_yet
 from api.replica import Replica
 
@@ -16,6 +17,7 @@ Clock = Callable[[], datetime]
 REPLICA = web.AppKey("replica", Replica)
 INTENTS: web.AppKey[IntentSink] = web.AppKey("intents")
 CLOCK: web.AppKey[Clock] = web.AppKey("clock")
+NEIGHBOURS = web.AppKey("neighbours", Neighbours)
 
 
 def replica_of(request: web.Request) -> Replica:

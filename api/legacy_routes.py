@@ -27,7 +27,7 @@ from api.keys import CLOCK, INTENTS, REPLICA
 from api.problems import RETRY_AFTER_S, Problem
 from api.replica import beacon_key
 from api.rooms import wait_for, whole_ms
-from api.views import average, newest_actuators, reading_view
+from api.views import average, is_recorded, newest_actuators, reading_view
 from schemas.records import Beacon, Intent, IntentAction, Kind, Position, ResultStatus
 from schemas.rows import Actuator
 
@@ -80,6 +80,8 @@ def _setter(kind: Kind, fixed_pct: float | None = None) -> Legacy:
         asked = float(_parameter(request.query, "percentage", 100)) if fixed_pct is None else fixed_pct
         if not _actuators(request, beacon, kind):
             raise Refused(404, f"room {beacon.room_id} has no actuator of kind {kind}")
+        if is_recorded(request.app[REPLICA].rooms.get(beacon.room_id)):
+            raise Refused(409, f"room {beacon.room_id} is a recording: nobody can act in it")
         value_pct = 100 - asked if kind is Kind.closed_pct else asked
         at = whole_ms(request.app[CLOCK]())
         intent = Intent(action=IntentAction.set, kind=kind, value_pct=value_pct, source="api", at=at)

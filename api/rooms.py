@@ -15,7 +15,7 @@ from api.keys import CLOCK, INTENTS, replica_of
 from api.problems import Problem, not_yet
 from api.replica import Replica
 from api.typed import TypedRoutes
-from api.views import BuildingView, RoomView, building_view, newest_actuators, room_view
+from api.views import BuildingView, RoomView, building_view, is_recorded, newest_actuators, room_view
 from schemas.records import Intent, IntentAction, Kind, Position
 
 routes = TypedRoutes()
@@ -62,12 +62,14 @@ async def get_room(request: web.Request, room_id: str, min_position: str | None 
     return view
 
 
-@routes.route("POST", "/v1/rooms/{room_id}/intents", status=202, errors=(404, 503))
+@routes.route("POST", "/v1/rooms/{room_id}/intents", status=202, errors=(404, 409, 503))
 async def post_intent(request: web.Request, room_id: str, body: IntentRequest) -> Accepted:
     """Take an actuator by hand, or give it back to automation; answers once Kafka has acknowledged it."""
     replica, now = replica_of(request), request.app[CLOCK]()
     if room_id not in replica.infos:
         raise Problem(404, "Not Found", f"the building has no room {room_id!r}")
+    if is_recorded(replica.rooms.get(room_id)):
+        raise Problem(409, "Conflict", f"room {room_id} is a recording: nobody can act in it")
     _check(replica, room_id, body, now)
     intent = Intent(
         action=IntentAction(body.action),

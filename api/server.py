@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from api.app import create_app
 from api.follower import Follower
 from api.intents import KafkaIntents
+from api.neighbours import neighbours_of
 from api.replica import Replica
 from schemas.errors import RegistryUnavailable
 from streams.notify import notify
@@ -37,8 +38,10 @@ def main(settings: Settings) -> None:
 
 async def serve(settings: Settings) -> None:
     """Listen at once (503 until caught up), follow Kafka, say when ready."""
-    replica, intents = Replica(), KafkaIntents()
-    runner = web.AppRunner(create_app(replica, intents, utc_now), access_log=None, shutdown_timeout=_GOODBYE_S)
+    replica, intents, neighbours = Replica(), KafkaIntents(), neighbours_of(settings)
+    runner = web.AppRunner(
+        create_app(replica, intents, utc_now, neighbours=neighbours), access_log=None, shutdown_timeout=_GOODBYE_S
+    )
     await runner.setup()
     port = settings.api_port or DEFAULT_PORT
     try:
@@ -50,7 +53,7 @@ async def serve(settings: Settings) -> None:
     told = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, told.set)
-    work = [asyncio.create_task(_follow(settings, replica, intents)), asyncio.create_task(_report(replica))]
+    work = [asyncio.create_task(each) for each in (_follow(settings, replica, intents), _report(replica), neighbours.watch())]
     stop = asyncio.create_task(told.wait())
     try:
         await asyncio.wait({*work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -77,7 +80,7 @@ async def _follow(settings: Settings, replica: Replica, intents: KafkaIntents) -
     producer = Producer(settings, timeout_s=_ACK_TIMEOUT_S)
     intents.open(producer, codecs, room_log)
     try:
-        await Follower(settings, codecs, room_log, replica, utc_now).run()
+        await Follower(settings, codecs, lambda now: intents.open(producer, codecs, now), replica, utc_now).run()
     finally:
         await producer.close()
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from api.replica import Replica
 from schemas.commands import Proposal
-from schemas.records import DeviceRole, Kind, Position, ResultStatus
+from schemas.records import Clock, DeviceRole, Kind, Position, ResultStatus
 from schemas.rows import Actuator, Bucket, Occupancy, OccupancyState, Room, Sensed
 
 UNITS = {
@@ -101,13 +101,17 @@ class ActuatorView(Struct, frozen=True):
 
 
 class RoomView(Struct, frozen=True):
-    """A room as of `now_at`; `position` is the last event of its log it contains, null before the first."""
+    """A room as of `now_at`; `position` is the last event of its log it contains, null before the first.
+
+    A room whose `clock` is `recorded` lives in the time of the file it is fed from: ages and averages count from its last event.
+    """
 
     room_id: str
     number: int
     floor: int
     name: str
     now_at: datetime
+    clock: Clock
     position: Position | None
     occupancy: OccupancyView | None
     readings: dict[str, ReadingView | None]
@@ -160,12 +164,22 @@ def room_view(replica: Replica, room_id: str, now: datetime) -> RoomView | None:
         floor=info.floor,
         name=info.name,
         now_at=now,
+        clock=row.policy.clock if row else Clock.live,
         position=row.position if row else None,
         occupancy=_occupancy_view(newest_occupancy(replica, room_id)),
         readings={kind.value: None for kind in SHOWN} | {kind.value: reading for kind, reading in sensed.items()},
         averages={kind.value: average(replica, room_id, kind, now) for kind in AVERAGED},
         actuators=tuple(_actuator_view(replica, actuator) for actuator in newest_actuators(replica, room_id)),
     )
+
+
+def is_recorded(row: Room | None) -> bool:
+    """Whether a room lives in the time of its recording, which no person of today can act in."""
+    return row is not None and row.policy.clock is Clock.recorded
+
+
+def _now_in(row: Room | None, now: datetime) -> datetime:
+    return row.now_at if row is not None and is_recorded(row) else now
 
 
 def newest_occupancy(replica: Replica, room_id: str) -> Occupancy | None:
@@ -196,6 +210,7 @@ def reading_view(replica: Replica, row: Room | None, kind: Kind, now: datetime) 
     last = [one for one in row.sensed if one.kind is kind] if row else []
     if row is None or not last:
         return None
+    now = _now_in(row, now)
     sensors = tuple(_sensor_view(replica, one, row.policy.reading_stale_s, now) for one in last)
     fresh = [sensor for sensor in sensors if not sensor.stale] or list(sensors)
     values = [sensor.value for sensor in fresh]
@@ -219,6 +234,7 @@ def average(replica: Replica, room_id: str, kind: Kind, now: datetime) -> Averag
     """Mean of the readings of the last 3 h: the closed 5-minute buckets and the room's open ones; None without any."""
     buckets: dict[datetime, Bucket] = {}
     room, closed = replica.rooms.get(room_id), replica.averages.get(room_id)
+    now = _now_in(room, now)
     for bucket in (*(room.buckets if room else ()), *(closed.buckets if closed else ())):  # a closed bucket is the whole one
         if bucket.kind is kind and bucket.start_at > now - AVERAGE_SPAN:
             buckets[bucket.start_at] = bucket

@@ -92,7 +92,14 @@ num.io.threads=4
 
 def _format(java: tuple[str, ...], config: Path) -> None:
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = (*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config))
+    tool = (
+        *java,
+        "kafka.tools.StorageTool",
+        "format",
+        f"--cluster-id={cluster_id}",
+        "-c",
+        str(config),
+    )  # an id can begin with a dash
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     if done.returncode:
         raise KafkaNotFormatted(f"Kafka could not lay out its data folder: {(done.stderr or done.stdout).strip()[-500:]}")

@@ -76,5 +76,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "ATRIUM_SIMULATOR": int(settings.simulator_enabled),
         "ATRIUM_SIMULATOR_SEED": settings.simulator_seed,
         "ATRIUM_SIMULATOR_SPEED": settings.simulator_speed,
+        "ATRIUM_DIRECTORY_RECONCILE_S": settings.directory_reconcile_s,
     }
     return {name: str(value) for name, value in values.items() if value is not None}

@@ -80,8 +80,15 @@ class Codecs:
             cls: compiled.writer(json.loads(schema_text(subject_of(cls))), cls, b"\x00" + schema_id.to_bytes(4, "big"))
             for cls, schema_id in ids.items()
         }
-        self._own = {schema_id: cls for cls, schema_id in ids.items()}
+        self._own: dict[int, type[msgspec.Struct]] = {}
+        self._by_header: dict[bytes, compiled.Reader] = {}
+        for cls, schema_id in ids.items():
+            self._adopt(schema_id, cls)
         self._writers: dict[int, tuple[type[msgspec.Struct], Any]] = {}
+
+    def _adopt(self, schema_id: int, cls: type[msgspec.Struct]) -> None:
+        self._own[schema_id] = cls
+        self._by_header[b"\x00" + schema_id.to_bytes(4, "big")] = _reader(cls)
 
     def encode(self, record: msgspec.Struct) -> bytes:
         """Wire bytes of a record; the same record gives the same bytes."""
@@ -108,35 +115,55 @@ class Codecs:
             cls = _BY_NAME[writer["name"]]
         except (KeyError, TypeError, ValueError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
             raise Undecodable(f"schema id {schema_id} is not one of the building's records: {error!r}") from error
-        self._writers[schema_id] = (cls, writer)
+        if json.loads(schema_json) == json.loads(schema_text(subject_of(cls))):
+            self._adopt(schema_id, cls)  # today's schema under an id of its own: the quick reader will do
+        else:
+            self._writers[schema_id] = (cls, writer)
 
     def decode(self, data: bytes | None) -> Any:
         """The record in `data`. Raises `SchemaNotCached` for an id not yet learnt, `Undecodable` for anything broken."""
+        read = self._by_header.get(data[:_HEADER]) if data else None
+        if read is None or data is None:
+            return self._decode_foreign(data)
+        try:
+            record, end = read(data, _HEADER)
+        except Exception as error:  # a broken body can raise nearly anything inside an Avro reader
+            raise Undecodable(f"schema id {int.from_bytes(data[1:_HEADER], 'big')}: {error!r}") from error
+        if end == len(data):
+            return record
+        raise _too_long(record, end, data)
+
+    def _decode_foreign(self, data: bytes | None) -> Any:
+        """Decode what was not written with today's schemas."""
         if data is None or len(data) < _HEADER or data[0] != 0:
             raise Undecodable("not in Confluent wire format" if data else "empty value")
         schema_id = int.from_bytes(data[1:_HEADER], "big")
-        cls = self._own.get(schema_id)
+        if schema_id not in self._writers:
+            raise SchemaNotCached(schema_id)
+        cls, writer = self._writers[schema_id]
+        source = io.BytesIO(data)
+        source.seek(_HEADER)
         try:
-            if cls is not None:
-                record, end = _reader(cls)(data, _HEADER)
-            else:
-                cls, writer = self._writers[schema_id]
-                record, end = _read_foreign(data, cls, writer)
-        except KeyError:
-            raise SchemaNotCached(schema_id) from None
-        except Exception as error:  # a broken body can raise nearly anything inside an Avro reader
-            raise Undecodable(f"schema id {schema_id}: {error!r}") from error
-        if end != len(data):
-            raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {len(data) - end} bytes too many")
-        return record
+            record = msgspec.convert(fastavro.schemaless_reader(source, writer, _parsed(subject_of(cls))), cls)
+        except Exception as error:
+            raise Undecodable(f"schema id {schema_id}, {cls.__name__}: {error!r}") from error
+        if source.tell() == len(data):
+            return record
+        raise _too_long(record, source.tell(), data)
 
 
-def _read_foreign(data: bytes, cls: type[msgspec.Struct], writer: Any) -> tuple[Any, int]:
-    """A record written with another version's schema, resolved to today's."""
-    source = io.BytesIO(data)
-    source.seek(_HEADER)
-    fields = fastavro.schemaless_reader(source, writer, _parsed(subject_of(cls)))
-    return msgspec.convert(fields, cls), source.tell()
+def _too_long(record: msgspec.Struct, end: int, data: bytes) -> Undecodable:
+    return Undecodable(f"{type(record).__name__}: {len(data) - end} bytes too many")
+
+
+def body_of(record: msgspec.Struct) -> bytes:
+    """A record's Avro body alone: the same whatever id a registry gave its schema."""
+    return _body_writer(type(record))(record)
+
+
+@cache
+def _body_writer(cls: type[msgspec.Struct]) -> compiled.Writer:
+    return compiled.writer(json.loads(schema_text(subject_of(cls))), cls)
 
 
 def _default_policy() -> records.Policy:

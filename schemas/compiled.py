@@ -24,15 +24,25 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def _tail(data: bytes, at: int, low: int) -> tuple[int, int]:
-    """The rest of a varint whose first byte `low` has its continuation bit set."""
-    value, shift = low & 0x7F, 7
-    while shift < 70:
+    """The rest of a varint whose first byte `low` has its continuation bit set; most of ours end within three bytes."""
+    byte = data[at]
+    value = low & 0x7F | (byte & 0x7F) << 7
+    if byte < 0x80:
+        return value, at + 1
+    byte = data[at + 1]
+    value |= (byte & 0x7F) << 14
+    if byte < 0x80:
+        return value, at + 2
+    return _long_tail(data, at + 2, value)
+
+
+def _long_tail(data: bytes, at: int, value: int) -> tuple[int, int]:
+    for shift in (21, 28, 35, 42, 49, 56, 63):
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-        shift += 7
     raise ValueError("a number longer than 10 bytes")
 
 

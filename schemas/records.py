@@ -1,6 +1,7 @@
 """What goes into a room's log and what the directory publishes: one frozen class per `.avsc` record, same names, same fields.
 
-Values stand in the unit their field or `Kind` names; instants are aware UTC datetimes with whole milliseconds.
+Values stand in the unit their field or `Kind` names; instants are aware UTC datetimes with whole milliseconds. `gc=False` keeps
+what exists by the hundred thousand out of the cycle collector's rounds: none of these can be part of a cycle.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """A quantity and its unit; motion is 0 or 1."""
+    """A quantity and its unit; motion is 0 or 1, and so is occupancy_reference: a recording's own truth, which no rule reads."""
 
     unknown = "unknown"
     temperature_c = "temperature_c"
@@ -24,6 +25,9 @@ class Kind(StrEnum):
     closed_pct = "closed_pct"
     valve_pct = "valve_pct"
     level_pct = "level_pct"
+    occupancy_reference = "occupancy_reference"
+
+    __hash__ = str.__hash__  # Enum's own is a Python call, paid several times a reading
 
 
 class DeviceRole(StrEnum):
@@ -37,11 +41,12 @@ class DeviceRole(StrEnum):
 
 
 class Bus(StrEnum):
-    """The network a device hangs on."""
+    """The network a device hangs on; `recorded` devices stand in a file that is fed."""
 
     unknown = "unknown"
     knx = "knx"
     zwave = "zwave"
+    recorded = "recorded"
 
 
 class Slot(StrEnum):
@@ -84,7 +89,15 @@ class EffectState(StrEnum):
     done = "done"
 
 
-class Position(Struct, frozen=True):
+class Clock(StrEnum):
+    """Which clock is a room's `now`: the broker's stamp, or the events' own time of a room fed from a file."""
+
+    unknown = "unknown"
+    live = "live"
+    recorded = "recorded"
+
+
+class Position(Struct, frozen=True, gc=False):
     """Where in which log; `log_id` is Kafka's topic id, so a recreated topic is a new log."""
 
     log_id: str
@@ -92,7 +105,7 @@ class Position(Struct, frozen=True):
     offset: int
 
 
-class Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True, gc=False):
     """One value of one device; `at` is the device's own claim of when."""
 
     device_id: int
@@ -101,13 +114,13 @@ class Reading(Struct, frozen=True):
     at: datetime
 
 
-class Tick(Struct, frozen=True):
+class Tick(Struct, frozen=True, gc=False):
     """A room's own wake-up."""
 
     wake_at: datetime
 
 
-class Intent(Struct, frozen=True):
+class Intent(Struct, frozen=True, gc=False):
     """What a person wants of one actuator, or of all of a kind in the room."""
 
     action: IntentAction
@@ -120,7 +133,7 @@ class Intent(Struct, frozen=True):
     reason: str = ""
 
 
-class CommandResult(Struct, frozen=True):
+class CommandResult(Struct, frozen=True, gc=False):
     """How a command to an actuator ended."""
 
     command_id: str
@@ -159,6 +172,7 @@ class Policy(Struct, frozen=True):
     """Every number of every rule; `schemas.codecs.DEFAULT_POLICY` has the defaults of the `.avsc`, which says what each means."""
 
     revision: int
+    clock: Clock
     time_zone: str
     day_starts: time
     day_ends: time

@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from schemas.commands import Proposal
-from schemas.records import Device, Kind, Policy, Position, ResultStatus
+from schemas.records import Device, Kind, Policy, Position, Reading, ResultStatus
 
 
 class OccupancyState(StrEnum):
@@ -19,7 +19,7 @@ class OccupancyState(StrEnum):
     occupied = "occupied"
 
 
-class Sensed(Struct, frozen=True):
+class Sensed(Struct, frozen=True, gc=False):
     """The last value of one kind from one device."""
 
     device_id: int
@@ -29,7 +29,15 @@ class Sensed(Struct, frozen=True):
     logged_at: datetime
 
 
-class Bucket(Struct, frozen=True):
+class Parked(Struct, frozen=True):
+    """A reading of a device the room does not know yet."""
+
+    position: Position
+    logged_at: datetime
+    reading: Reading
+
+
+class Bucket(Struct, frozen=True, gc=False):
     """Sum and count of one kind's readings in one 5-minute span of event time."""
 
     kind: Kind
@@ -48,7 +56,7 @@ class Lease(Struct, frozen=True):
     until_at: datetime
 
 
-class Actuator(Struct, frozen=True):
+class Actuator(Struct, frozen=True, gc=False):
     """One actuator as the room knows it: what it wants, what was reported, who won."""
 
     device_id: int
@@ -68,7 +76,7 @@ class Actuator(Struct, frozen=True):
     last_reason: str = ""
 
 
-class Occupancy(Struct, frozen=True):
+class Occupancy(Struct, frozen=True, gc=False):
     """People in the room, for light and for heating; `position` is the event that last changed it."""
 
     position: Position
@@ -81,7 +89,7 @@ class Occupancy(Struct, frozen=True):
     still_since_at: datetime | None = None
 
 
-class Room(Struct, frozen=True):
+class Room(Struct, frozen=True, gc=False):
     """Everything a room knows; table `rooms`. An event at or below `position` changes nothing."""
 
     position: Position
@@ -91,6 +99,7 @@ class Room(Struct, frozen=True):
     devices: tuple[Device, ...]
     departed: dict[str, int]
     sensed: tuple[Sensed, ...]
+    parked: tuple[Parked, ...]
     buckets: tuple[Bucket, ...]
     occupancy: Occupancy
     day: bool | None

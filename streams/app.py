@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import faust
@@ -13,6 +17,8 @@ from faust.web.drivers.aiohttp import Web
 from yarl import URL
 
 from streams.lane import Lane
+from streams.log_watch import LogWatch
+from streams.producer import log_id
 from streams.pulse import SESSION_S, Pulse
 from streams.settings import BadSetting, Settings
 from streams.transport import Consumer, Transport
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from streams.tables import RowTable
 
 LOOPBACK = "127.0.0.1"
+CRASHED_WITHIN_S = 15.0
+"""A crashed worker has ended by then: its batches have had their `lane.DRAIN_S`."""
 
 
 class ReadableWeb(Web):
@@ -34,10 +42,15 @@ class ReadableWeb(Web):
 class App(faust.App):
     """A faust.App with lanes, tables of rows and a pulse."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, log_watch: LogWatch, **options: Any) -> None:
         self.lanes: dict[str, Lane] = {}
         self.restores: dict[str, RowTable[Any]] = {}
         """Changelog topic to the table it restores."""
+        self.read_topics: set[str] = set()
+        """Topics whose being made anew ends this worker."""
+        self.on_crash: Callable[[], None] = lambda: None
+        """Called once a crash has begun."""
+        self.log_watch = log_watch
         self.pulse = Pulse()
         super().__init__(*args, **options)
 
@@ -63,6 +76,11 @@ class App(faust.App):
         for lane in self.lanes.values():
             self.topics.add(lane.topic)
 
+    async def crash(self, reason: BaseException) -> None:
+        """Stop the worker for a reason."""
+        self.on_crash()
+        await super().crash(reason)
+
     async def _on_agent_error(self, agent: Any, exc: BaseException) -> None:
         """An agent's bug stops the worker: a restarted agent would wait for ever behind its lost batch."""
         await super()._on_agent_error(agent, exc)
@@ -76,8 +94,9 @@ def create_app(role: str, settings: Settings, *, web_port: int | None = None) ->
     `web_port` None: no web server. Topics must exist (`atrium prepare` makes them). `app.on_rebalance_complete` fires when the
     tables are recovered and consuming begins.
     """
-    return App(
+    app = App(
         f"atrium-{role}",
+        log_watch=LogWatch(partial(log_id, settings)),
         broker=[URL(f"kafka://{server.strip()}") for server in settings.kafka.split(",")],
         broker_credentials=_credentials(settings.kafka_client),
         broker_session_timeout=SESSION_S,
@@ -98,9 +117,28 @@ def create_app(role: str, settings: Settings, *, web_port: int | None = None) ->
         datadir=str(settings.home / "faust" / role),
     )
 
+    async def watch_logs() -> None:
+        async with asyncio.TaskGroup() as watches:
+            for topic in app.read_topics:
+                watches.create_task(app.log_watch.watch(topic, app.crash))
+
+    app.task(watch_logs)
+    return app
+
+
+def end_for_sure() -> None:
+    """End the process soon, whatever hangs: Faust's stop can wait for ever for a recovery that was under way when it crashed.
+
+    Everything a role does bears a kill; a worker that is neither up nor down would be missed by nobody.
+    """
+    timer = threading.Timer(CRASHED_WITHIN_S, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
 
 def run(app: App, *, log_level: str = "INFO") -> NoReturn:
-    """Run an app in this process until SIGINT or SIGTERM; a crash is raised."""
+    """Run an app in this process until SIGINT or SIGTERM; a crash is raised, or ends the process within `CRASHED_WITHIN_S`."""
+    app.on_crash = end_for_sure
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     faust.Worker(app, loop=loop, loglevel=log_level, redirect_stdouts=False).execute_from_commandline()

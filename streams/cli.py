@@ -5,35 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from importlib import import_module
-from typing import ParamSpec
 
 import click
 
-from schemas.errors import BuildingError
-from streams.settings import Settings, read_settings
+from streams.commands.common import LateGroup, tell_errors
+from streams.commands.common import settings as _settings
 from streams.worker import ROLES, role_named, run_role
 
-P = ParamSpec("P")
-
-
-def tell_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn an error raised on purpose into one line and exit code 1: a stack trace is for bugs."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except BuildingError as error:
-            raise click.ClickException(str(error)) from error
-
-    return wrapped
-
-
-def _settings() -> Settings:
-    return read_settings(os.environ)
+LATE = {
+    "feed": "streams.commands.feed:feed",
+    "rooms": "streams.commands.directory:rooms",
+    "devices": "streams.commands.directory:devices",
+    "beacons": "streams.commands.directory:beacons",
+    "policies": "streams.commands.directory:policies",
+    "replay": "streams.commands.replay:replay",
+    "stats": "streams.commands.stats:stats",
+}
+"""Commands in modules of their own: name -> "module:command"."""
 
 
 def _log() -> None:
@@ -50,7 +39,7 @@ def _wait_at_gate() -> None:
         os.close(int(gate))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LateGroup, late=LATE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="atrium")
 def main() -> None:
     """Run a building as a stream: sensors, rooms as folds over a Kafka log, actuators.
@@ -116,6 +105,7 @@ def role(name: str) -> None:
     knx        joins the KNX lines to the log
     zwave      joins the Z-Wave networks to the log
     history    keeps every event and command in PostgreSQL
+    directory  carries the building from PostgreSQL into Kafka
     simulator  plays the building behind the gateways
     """  # noqa: D301  # \b is click's mark for lines to be kept
     _log()

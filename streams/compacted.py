@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.settings import Settings
 from streams.topics import Topic
@@ -13,6 +13,7 @@ from streams.topics import Topic
 _BATCH = 10_000
 _POLL_S = 1.0
 _RETRY_S = 0.2
+_QUICK_POLL_S = 0.2
 
 
 def read_to_end(settings: Settings, topic: Topic, timeout_s: float = 30.0) -> Iterator[Message]:
@@ -80,3 +81,48 @@ def last_values(settings: Settings, topic: Topic) -> dict[bytes, bytes]:
         if value is not None:
             values[key] = value
     return values
+
+
+class CompactedReader:
+    """Topics of one partition, read from their beginning and then on from where the last reading ended."""
+
+    def __init__(self, settings: Settings, topics: Sequence[Topic], timeout_s: float = 10.0) -> None:
+        self._timeout_s = timeout_s
+        self._consumer = Consumer(
+            {
+                **settings.librdkafka,
+                "log_level": "4",
+                "group.id": "atrium-reader",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        self._places = [TopicPartition(topic.name, 0, OFFSET_BEGINNING) for topic in topics]
+        self._read = {topic.name: 0 for topic in topics}
+        self._consumer.assign(self._places)
+
+    def read_on(self) -> list[tuple[str, str, bytes | None]]:
+        """Topic, key and value of every record up to the ends the topics have now, each topic's in order. Blocks.
+
+        Raises `KafkaException` when Kafka is away or silent.
+        """
+        records: list[tuple[str, str, bytes | None]] = []
+        ends = {place.topic: self._consumer.get_watermark_offsets(place, timeout=self._timeout_s) for place in self._places}
+        heard = time.monotonic()
+        while any(low < high and self._read[topic] < high for topic, (low, high) in ends.items()):
+            messages = self._consumer.consume(_BATCH, _QUICK_POLL_S if not records else 0.02)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > self._timeout_s:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"silent for {self._timeout_s:g} s"))  # noqa: SLF001
+            for message in messages:
+                if (error := message.error()) is not None:
+                    raise KafkaException(error)
+                topic = message.topic() or ""
+                records.append((topic, (message.key() or b"").decode(errors="replace"), message.value()))
+                self._read[topic] = (message.offset() or 0) + 1
+        return records
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()

@@ -42,9 +42,31 @@ async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         await opened.close()
 
 
+class LockHeld(BuildingError):
+    """Another process holds the building's lock for long."""
+
+    reason = "lock_held"
+
+
+@asynccontextmanager
+async def locked(opened: asyncpg.Connection) -> AsyncIterator[None]:
+    """Hold the building's advisory lock for the length of the block: one at a time, the others wait.
+
+    Raises `LockHeld` where the connection's statement timeout ends the wait.
+    """
+    try:
+        await opened.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    except TimeoutError as error:
+        raise LockHeld("another process holds the building's lock: a directory or `atrium prepare` that does not end") from error
+    try:
+        yield
+    finally:
+        if not opened.is_closed():
+            await opened.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
 @asynccontextmanager
 async def exclusive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that holds the building's advisory lock: one at a time, the others wait. Closing it releases the lock."""
-    async with connection(dsn) as opened:
-        await opened.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    """A connection that holds the building's advisory lock. Closing it releases the lock."""
+    async with connection(dsn) as opened, locked(opened):
         yield opened

@@ -91,8 +91,10 @@ class Batch:
 
     async def _save(self, work: Coroutine[Any, Any, None]) -> None:
         try:
+            await self._stay_in_the_log(work)
             await work
             if not self._lane.failed:
+                self._lane.saved[self.tp] = self.generation, self.records[-1].offset + 1
                 self._lane.app.lane_consumer.lane_done[self.tp] = self.records[-1].offset + 1
         except (Stale, asyncio.CancelledError):
             self._dropped = True
@@ -100,6 +102,19 @@ class Batch:
             await self._lane.fail(error)
         finally:
             self.drop()
+
+    async def _stay_in_the_log(self, work: Coroutine[Any, Any, None]) -> None:
+        """Look, when offsets go back within an assignment, whether the topic became another log. Raises `LogMadeAnew`.
+
+        A seek to the committed offset, as Faust makes one when it starts, brings back what was saved and not committed yet.
+        """
+        generation, following = self._lane.saved.get(self.tp, (self.generation, 0))
+        if generation == self.generation and self.records[0].offset < following:
+            try:
+                await self._lane.app.log_watch.check_until_known(self.tp.topic)
+            except BaseException:
+                work.close()
+                raise
 
     async def settle(self) -> None:
         """End it one way or the other within `DRAIN_S`: saved if its saving has begun, else dropped."""
@@ -136,7 +151,10 @@ class Lane:
         """Set by the first failure, never cleared: the worker is going down."""
         self._in_flight: dict[TP, Batch] = {}
         self._attended: set[asyncio.Task[None]] = set()
+        self.saved: dict[TP, tuple[int, int]] = {}
+        """Per partition the generation in which it was last saved, and the next offset."""
         app.lanes[topic] = self
+        app.read_topics.add(topic)
 
     async def put(self, tp: TP, records: Sequence[LoggedRecord], generation: int) -> None:
         """Hand over one fetch, fetched in `generation`, once the partition's last batch is done."""

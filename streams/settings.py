@@ -35,6 +35,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     simulator_enabled: bool = True
     simulator_seed: int = 4
     simulator_speed: float = 1.0
+    directory_reconcile_s: float = 60.0
+    """The directory compares database and Kafka at least so often, whatever it is told."""
 
     @property
     def kafka(self) -> str:
@@ -93,6 +95,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         simulator_enabled=_flag(env, "ATRIUM_SIMULATOR", default=True),
         simulator_seed=int(_number(env, "ATRIUM_SIMULATOR_SEED", 4)),
         simulator_speed=_number(env, "ATRIUM_SIMULATOR_SPEED", 1.0),
+        directory_reconcile_s=_number(env, "ATRIUM_DIRECTORY_RECONCILE_S", 60.0),
     )
 
 

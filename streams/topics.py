@@ -45,7 +45,7 @@ LINE_PARTITIONS = 4
 ROOM_EVENTS = Topic(
     name="building.room-events", key="room id", partitions=ROOM_PARTITIONS, retention=timedelta(days=7), stamp="LogAppendTime",
     records=(records.Reading, records.Tick, records.Intent, records.CommandResult, records.DeviceChanged, records.PolicyChanged),
-    writer="gateways (readings, results), rooms (ticks), api (intents), directory (devices, policies)",
+    writer="gateways (readings, results), rooms (ticks), api (intents), directory (devices, policies), atrium feed (recordings)",
 )  # fmt: skip
 COMMANDS_KNX = Topic(
     name="building.commands.knx", key="line id", partitions=LINE_PARTITIONS, retention=timedelta(days=1),
@@ -53,6 +53,10 @@ COMMANDS_KNX = Topic(
 )  # fmt: skip
 COMMANDS_ZWAVE = Topic(
     name="building.commands.zwave", key="line id", partitions=LINE_PARTITIONS, retention=timedelta(days=1),
+    records=(commands.Command,), writer="rooms",
+)  # fmt: skip
+COMMANDS_RECORDED = Topic(
+    name="building.commands.recorded", key="line id", partitions=LINE_PARTITIONS, retention=timedelta(days=1),
     records=(commands.Command,), writer="rooms",
 )  # fmt: skip
 DEVICES = Topic(
@@ -92,7 +96,8 @@ TABLE_AVERAGES = _table("averages", rows.AveragesRow)
 TABLE_ACTUATION = _table("actuation", rows.ActuationRow)
 
 CATALOGUE = (
-    ROOM_EVENTS, COMMANDS_KNX, COMMANDS_ZWAVE, DEVICES, ROOMS, BEACONS, POLICIES, EFFECTS, DEAD_LETTERS,
+    ROOM_EVENTS, COMMANDS_KNX, COMMANDS_ZWAVE, COMMANDS_RECORDED, DEVICES, ROOMS, BEACONS, POLICIES, EFFECTS, DEAD_LETTERS,
     TABLE_ROOMS, TABLE_OCCUPANCY, TABLE_AVERAGES, TABLE_ACTUATION,
 )  # fmt: skip
-COMMANDS = {records.Bus.knx: COMMANDS_KNX, records.Bus.zwave: COMMANDS_ZWAVE}
+COMMANDS = {records.Bus.knx: COMMANDS_KNX, records.Bus.zwave: COMMANDS_ZWAVE, records.Bus.recorded: COMMANDS_RECORDED}
+"""Where a bus's commands go. Those of recorded devices are kept for study; nobody acts on them."""

@@ -40,6 +40,7 @@ ROLES = {
         Role(name="knx", module="agents.gateways.knx", purpose="joins the KNX lines to the log"),
         Role(name="zwave", module="agents.gateways.zwave", purpose="joins the Z-Wave networks to the log"),
         Role(name="history", module="agents.history", purpose="keeps every event and command in PostgreSQL"),
+        Role(name="directory", module="agents.directory", purpose="carries the building from PostgreSQL into Kafka"),
         Role(name="simulator", module="infra.simulator.server", purpose="plays the building behind the gateways", simulated=True),
     )
 }

@@ -25,7 +25,8 @@ from msgspec import Struct
 from agents.room_events import read_events
 from agents.rules.fold import FoldOutcome, Reject, fold_batch
 from schemas.codecs import Codecs
-from schemas.errors import Undecodable
+from schemas.commands import Command
+from schemas.errors import SchemaNotCached, Undecodable
 from schemas.records import Bus, Device, DeviceChanged, DeviceRole, Kind, Reading, RoomEvent, Tick
 from streams.compacted import read_to_end
 from streams.decoding import decode
@@ -35,8 +36,7 @@ from streams.producer import log_id
 from streams.registry import register_all
 from streams.settings import Settings
 from streams.topics import (
-    COMMANDS_KNX,
-    COMMANDS_ZWAVE,
+    COMMANDS,
     DEAD_LETTERS,
     ROOM_EVENTS,
     ROOM_PARTITIONS,
@@ -115,9 +115,16 @@ def read_live(settings: Settings) -> Fold:
             if offset >= highest.get(room_id, -1):
                 highest[room_id] = offset
                 fold.tables[name][room_id] = message.value()
-    for topic in (COMMANDS_KNX, COMMANDS_ZWAVE):
+    ours = asyncio.run(log_id(settings, ROOM_EVENTS.name))
+    for topic in COMMANDS.values():
         for message in read_to_end(settings, topic):
-            command_id = codecs.decode(message.value()).command_id
+            try:
+                command = codecs.decode(message.value())
+            except (Undecodable, SchemaNotCached):
+                continue  # a test of the gateways put it there, as it did commands of logs that never were
+            if not isinstance(command, Command) or command.cause.log_id != ours:
+                continue
+            command_id = command.command_id
             assert fold.commands.setdefault(command_id, message.value()) == message.value(), f"{command_id} has two contents"
     for message in read_to_end(settings, DEAD_LETTERS):
         letter = codecs.decode(message.value())
@@ -139,11 +146,11 @@ def assert_live_equals_offline(settings: Settings) -> Fold:
     return offline
 
 
-def committed(settings: Settings, group: str = GROUP) -> dict[int, int]:
-    """Committed offset per partition of the rooms' log; 0 where there is none."""
+def committed(settings: Settings, group: str = GROUP, topic: Topic = ROOM_EVENTS) -> dict[int, int]:
+    """Committed offset per partition of the topic; 0 where there is none."""
     consumer = Consumer({**settings.librdkafka, "group.id": group})
     try:
-        places = consumer.committed([TopicPartition(ROOM_EVENTS.name, p) for p in _PARTITIONS], timeout=20)
+        places = consumer.committed([TopicPartition(topic.name, p) for p in range(topic.partitions)], timeout=20)
         return {place.partition: max(place.offset, 0) for place in places}
     finally:
         consumer.close()
@@ -181,7 +188,7 @@ def stamped_by_writer(settings: Settings, load: Load) -> Iterator[None]:
 def _stamp(settings: Settings, how: str) -> None:
     entry = ConfigEntry("message.timestamp.type", how, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, ROOM_EVENTS.name, incremental_configs=[entry])
-    admin = AdminClient(dict(settings.librdkafka))
+    admin = AdminClient(dict(settings.librdkafka))  # kept until the answer is there
     for done in admin.incremental_alter_configs([resource]).values():
         done.result(20)
 
@@ -240,6 +247,20 @@ class Load:
                 (Kind.illuminance_lx, float(rng.randrange(0, 400))), (Kind.motion, float(rng.random() < 0.5)),
             ))  # fmt: skip
             self.write(self.room_ids[number], Reading(10_000 + 4 * number, kind, value, datetime.now(UTC)))
+
+    def live(self, count: int) -> None:
+        """Append readings as a building sends them: every value drifts, and somebody comes or goes in one motion reading of 60."""
+        rng, state = self.rng, [[21.0, 42.0, 150.0, 0.0] for _ in self.room_ids]
+        drifts = ((Kind.temperature_c, 0.1, 17, 25), (Kind.humidity_pct, 0.5, 30, 60), (Kind.illuminance_lx, 5.0, 0, 400))
+        for _ in range(count):
+            number, which = rng.randrange(len(self.room_ids)), rng.randrange(4)
+            values = state[number]
+            if which < len(drifts):
+                kind, step, low, high = drifts[which]
+                values[which] = round(min(max(values[which] + rng.uniform(-step, step), low), high), 1)
+            else:
+                kind, values[which] = Kind.motion, values[which] if rng.random() > 1 / 60 else 1.0 - values[which]
+            self.write(self.room_ids[number], Reading(10_000 + 4 * number, kind, values[which], datetime.now(UTC)))
 
     def reading_header(self) -> bytes:
         """The wire header every reading begins with."""

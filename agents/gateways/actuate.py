@@ -11,7 +11,9 @@ from msgspec import Struct
 from agents.gateways.decide import Next, is_there
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Driver
 from agents.gateways.effects import Effects
+from agents.gateways.knx_mapping import NotOnKnx
 from agents.gateways.log import utc_now
+from agents.gateways.zwave_mapping import NotOnZwave
 from schemas.commands import Command, Effect
 from schemas.records import Device, EffectState, Kind, ResultStatus
 
@@ -105,7 +107,7 @@ async def _carry_out(
             from_pct = reported.last.get((device.device_id, command.kind))
             await driver.write(device, command.kind, command.target_pct)
             return await _confirm(command, device, driver, reported, newer, driver.travel_s(device, from_pct, command.target_pct))
-        except DeviceSilent as error:
+        except (DeviceSilent, NotOnKnx, NotOnZwave) as error:
             return Ended(ResultStatus.failed, reason=str(error))
         except BusUnavailable as error:  # the telegram may have gone out, and anything may have happened since: look first
             look_first, why = True, f"; the bus was away: {error}"

@@ -7,16 +7,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from agents.rules.arbitration import SAME_PCT
+from agents.rules.devices import ACTUATES
 from schemas.commands import Command, Effect
-from schemas.records import Bus, Device, DeviceRole, EffectState, Kind, Position, ResultStatus
-
-ACTUATES = {
-    DeviceRole.radiator_valve: Kind.valve_pct,
-    DeviceRole.blind: Kind.closed_pct,
-    DeviceRole.dimmer: Kind.level_pct,
-}
-TOLERANCE_PCT = 1.0
-"""A read-back this near is the target: a KNX percent (DPT 5.001) has steps of 0.4 %, a Z-Wave level of 1 %."""
+from schemas.records import Bus, Device, EffectState, Position, ResultStatus
 
 
 class Next(StrEnum):
@@ -45,7 +39,7 @@ def decide(
     """Say what to do with a command of a line. `effect` is the device's last one; `now` is UTC."""
     if effect is not None and effect.command_id == command.command_id and effect.state is EffectState.done:
         return Verdict(Next.answer, effect.status, effect.reported_pct, "" if effect.status is ResultStatus.done else "as before")
-    if refusal := _refusal(command, bus, line_id, device):
+    if refusal := refusal_of(command, bus, line_id, device):
         return Verdict(Next.answer, ResultStatus.refused, reason=refusal)
     if effect is not None and _older(command.cause, effect.cause):
         return Verdict(Next.answer, ResultStatus.superseded, reason="a newer command has been carried out")
@@ -60,14 +54,17 @@ def decide(
 
 def is_there(value_pct: float, target_pct: float) -> bool:
     """Whether a read-back confirms a target."""
-    return abs(value_pct - target_pct) <= TOLERANCE_PCT
+    return abs(value_pct - target_pct) <= SAME_PCT
 
 
-def _refusal(command: Command, bus: Bus, line_id: str, device: Device | None) -> str | None:
+def refusal_of(command: Command, bus: Bus, line_id: str, device: Device | None) -> str | None:
+    """Why a command is not this device's on this line, if it is not."""
     if device is None:
         return f"no device {command.device_id}"
     if device.bus is not bus or device.line_id != line_id:
         return f"device {device.device_id} hangs on {device.bus} line {device.line_id}, not on {bus} line {line_id}"
+    if device.room_id != command.room_id:
+        return f"device {device.device_id} is in room {device.room_id}, not in room {command.room_id}"
     if ACTUATES.get(device.role) is not command.kind:
         return f"device {device.device_id} is a {device.role}: it takes no {command.kind}"
     if not 0 <= command.target_pct <= 100:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
@@ -39,14 +40,12 @@ class Devices:
         """Every device."""
         return list(self._devices.values())
 
-    async def wait_for(self, device_id: int, within_s: float) -> Device | None:
-        """The device; if it is not known yet, wait for it: a room may hear of a new device a moment earlier than we do."""
-        try:
+    async def wait_for(self, device_id: int, fits: Callable[[Device | None], bool], within_s: float) -> Device | None:
+        """The device, as soon as it fits: a room may hear of a new or moved device a moment earlier than we do."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(within_s), self._changed:
-                await self._changed.wait_for(lambda: device_id in self._devices)
-        except TimeoutError:
-            return None
-        return self._devices[device_id]
+                await self._changed.wait_for(lambda: fits(self._devices.get(device_id)))
+        return self._devices.get(device_id)
 
     async def follow(self, loaded: asyncio.Event) -> None:
         """Read the topic to its end, set `loaded`, and go on for ever."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaException
 
 from agents.gateways.actuate import Reported, actuate
-from agents.gateways.decide import Next, decide
+from agents.gateways.decide import Next, decide, refusal_of
 from agents.gateways.devices import Devices
 from agents.gateways.drivers.base import BusUnavailable, Driver, Report
 from agents.gateways.effects import Effects
@@ -27,7 +27,7 @@ from streams.registry import register_all
 from streams.settings import Settings
 from streams.topics import COMMANDS, DEAD_LETTERS, ROOM_EVENTS
 
-_UNKNOWN_DEVICE_S = 3.0
+_STRANGE_DEVICE_S = 3.0
 _RETRY_S, _HEALTH_S = 1.0, 0.5
 _MOST_READINGS_UNDER_WAY = 500
 _logger = logging.getLogger(__name__)
@@ -118,7 +118,11 @@ class Gateway:
     async def _work(self, job: Job, newer: asyncio.Event) -> None:
         """One command from its turn to its result in the room's log."""
         command = job.command
-        device = self._devices.get(command.device_id) or await self._devices.wait_for(command.device_id, _UNKNOWN_DEVICE_S)
+
+        def fits(device: Device | None) -> bool:
+            return refusal_of(command, self._bus, job.line_id, device) is None
+
+        device = await self._devices.wait_for(command.device_id, fits, _STRANGE_DEVICE_S)
         verdict = decide(
             command, bus=self._bus, line_id=job.line_id, device=device, effect=self._effects.last(command.device_id),
             newer_waits=newer.is_set(), now=utc_now(),

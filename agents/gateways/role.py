@@ -37,6 +37,7 @@ def build(bus: Bus, driver: Driver, settings: Settings) -> App:
 
     gateway = Gateway(bus, driver, settings, lambda: app.pulse.alive, crash)
 
+    app.read_topics.add(COMMANDS[bus].name)
     topic = app.topic(COMMANDS[bus].name, key_serializer="raw", value_serializer="raw")
 
     @app.agent(topic, name=f"{bus}-commands")

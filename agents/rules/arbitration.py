@@ -56,8 +56,7 @@ def arbitrate(actuator: Actuator, opinion: Opinion, default_pct: float, dwell_s:
     if winner.slot is not Slot.manual and _dwelling(actuator, winner, dwell_s, now):
         return Verdict(replace(actuator, winner=_held(actuator, dwell_s, now), losers=(winner, *losers)), None)
     changed = actuator.desired_pct is None or actuator.desired_pct != winner.value_pct
-    asked_again = manual is not None and manual.since_at == now and _strayed(actuator)
-    return Verdict(replace(actuator, winner=winner, losers=tuple(losers)), winner.value_pct if changed or asked_again else None)
+    return Verdict(replace(actuator, winner=winner, losers=tuple(losers)), winner.value_pct if changed else None)
 
 
 def dwell_ends_at(actuator: Actuator, dwell_s: int, now: datetime) -> datetime | None:
@@ -100,7 +99,7 @@ def _held(actuator: Actuator, dwell_s: int, now: datetime) -> Proposal | None:
     )
 
 
-def _strayed(actuator: Actuator) -> bool:
+def strayed(actuator: Actuator) -> bool:
     """Whether the actuator stands elsewhere than it should with nothing under way."""
     if actuator.pending_command_id is not None or actuator.reported_pct is None or actuator.desired_pct is None:
         return False

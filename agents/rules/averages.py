@@ -12,11 +12,13 @@ from schemas.rows import AveragesRow, Bucket
 
 BUCKET = timedelta(minutes=5)
 SPAN = timedelta(hours=3)
+_OPEN = 2 * BUCKET
+"""A bucket is open while its own 5 minutes last and the next ones, its grace."""
 AVERAGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx, Kind.co2_ppm})
 """Kinds that have averages; motion and positions do not."""
 
 
-class Filed(Struct, frozen=True):
+class Filed(Struct, frozen=True, gc=False):
     """The open buckets after a reading; `late` when the reading came after its bucket had closed."""
 
     buckets: tuple[Bucket, ...]
@@ -31,20 +33,22 @@ def bucket_start(at: datetime) -> datetime:
 def file_reading(buckets: tuple[Bucket, ...], reading: Reading, now: datetime) -> Filed:
     """Add a reading to its own time's bucket; `at` ahead of `now` counts as now. Open are the current bucket and the previous."""
     at = reading.at if reading.at < now else now
-    start = bucket_start(at)
-    if now - at > BUCKET and start < bucket_start(now) - BUCKET:
-        return Filed(buckets, late=True)
     for index, bucket in enumerate(buckets):
-        if bucket.kind is reading.kind and bucket.start_at == start:
-            filled = Bucket(reading.kind, start, bucket.total + reading.value, bucket.count + 1)
+        if bucket.kind is reading.kind and bucket.start_at <= at and at - bucket.start_at < BUCKET:
+            if now - bucket.start_at >= _OPEN:
+                return Filed(buckets, late=True)
+            filled = Bucket(reading.kind, bucket.start_at, bucket.total + reading.value, bucket.count + 1)
             return Filed((*buckets[:index], filled, *buckets[index + 1 :]), late=False)
+    start = bucket_start(at)
+    if now - start >= _OPEN:
+        return Filed(buckets, late=True)
     return Filed((*buckets, Bucket(reading.kind, start, reading.value, 1)), late=False)
 
 
 def closed_by(buckets: tuple[Bucket, ...], now: datetime) -> tuple[Bucket, ...]:
     """The buckets whose grace has passed: those before the previous one."""
-    oldest_open = bucket_start(now) - BUCKET
-    return tuple(bucket for bucket in buckets if bucket.start_at < oldest_open)
+    newest_closed = now - _OPEN
+    return tuple([bucket for bucket in buckets if bucket.start_at <= newest_closed])
 
 
 def with_closed(row: AveragesRow | None, closed: Iterable[Bucket], position: Position) -> AveragesRow:

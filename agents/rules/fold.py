@@ -8,13 +8,13 @@ from datetime import datetime
 from msgspec import Struct
 
 from agents.rules.averages import with_closed
-from agents.rules.room import applied, blank, step
+from agents.rules.room import blank, step
 from schemas.commands import Command
 from schemas.records import Bus, DeviceChanged, PolicyChanged, Position, RoomEvent
 from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
 
 
-class LoggedEvent(Struct, frozen=True):
+class LoggedEvent(Struct, frozen=True, gc=False):
     """A room event as it stands in the log; `logged_at` is the broker's stamp (UTC)."""
 
     room_id: str
@@ -68,9 +68,9 @@ def fold_batch(
                 out.rejects.append(Reject(logged.offset, "unknown_room", f"nobody has introduced room {room_id!r}"))
                 continue
             room = blank(position, logged.logged_at)
-        elif applied(room, position):
-            continue
         outcome = step(room, room_id, logged.event, position, logged.logged_at)
+        if outcome.room is room:
+            continue  # the room has this event already
         changed[room_id] = outcome.room
         if outcome.refused is not None:
             out.rejects.append(Reject(logged.offset, outcome.refused.reason, outcome.refused.detail))
@@ -90,5 +90,5 @@ def _project(before: Mapping[str, Room], out: FoldOutcome) -> None:
         was = before.get(room_id)
         if was is None or was.occupancy is not room.occupancy:
             out.occupancy[room_id] = OccupancyRow(room.occupancy)
-        if was is None or was.actuators is not room.actuators:
+        if was is None or was.actuators is not room.actuators or was.actuation_position is not room.actuation_position:
             out.actuation[room_id] = ActuationRow(room.actuation_position, room.actuators)

@@ -18,7 +18,8 @@ def daylight_flags(room: Room, illuminance_lx: float | None, now: datetime) -> R
     if room.lamp_settling_until_at is not None and now < room.lamp_settling_until_at:
         return room
     daylight = daylight_lx(illuminance_lx, room.actuators, room.policy)
-    return replace(room, dark=daylight <= room.policy.dark_at_most_lx, bright=daylight > room.policy.bright_above_lx)
+    dark, bright = daylight <= room.policy.dark_at_most_lx, daylight > room.policy.bright_above_lx
+    return room if (dark, bright) == (room.dark, room.bright) else replace(room, dark=dark, bright=bright)
 
 
 def after_report(room: Room, entry: Sensed, position: Position, now: datetime) -> Room:

@@ -22,6 +22,7 @@ PHYSICAL_RANGE: dict[Kind, tuple[float, float]] = {
     Kind.closed_pct: (0.0, 100.0),
     Kind.valve_pct: (0.0, 100.0),
     Kind.level_pct: (0.0, 100.0),
+    Kind.occupancy_reference: (0.0, 1.0),
 }
 """Lowest and highest possible value of each kind, in its unit."""
 
@@ -39,7 +40,7 @@ def refusal(reading: Reading, logged_at: datetime) -> Refusal | None:
     if bounds is None:
         return Refusal("unknown_kind", f"device {reading.device_id} sent a kind this version does not know")
     if bounds[0] <= reading.value <= bounds[1]:
-        if reading.at - logged_at <= MAX_AHEAD:
+        if reading.at <= logged_at or reading.at - logged_at <= MAX_AHEAD:
             return None
         return Refusal(
             "from_the_future",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from agents.rules import occupancy
-from agents.rules.averages import AVERAGED, closed_by, file_reading
+from agents.rules.arbitration import strayed
+from agents.rules.averages import AVERAGED, BUCKET, closed_by, file_reading
 from agents.rules.blinds import is_humid
 from agents.rules.decide import decide
 from agents.rules.devices import ACTUATES, change_device
@@ -18,6 +20,7 @@ from agents.rules.policy import fault
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Command
 from schemas.records import (
+    Clock,
     CommandResult,
     DeviceChanged,
     Intent,
@@ -29,10 +32,14 @@ from schemas.records import (
     RoomEvent,
     Tick,
 )
-from schemas.rows import Bucket, Lease, Room, Sensed
+from schemas.rows import Actuator, Bucket, Lease, Parked, Room, Sensed
+
+PARKED_MOST = 64
+"""Readings a room keeps for devices it does not know yet; more are set aside."""
+_BEFORE_RECORDING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What an event made of a room: its next state, commands to send, buckets that closed, and why it was set aside, if it was."""
 
     room: Room
@@ -45,7 +52,7 @@ def blank(position: Position, now: datetime) -> Room:
     """A room nothing is known of, standing before its first event."""
     before = Position(position.log_id, position.partition, position.offset - 1)
     return Room(
-        position=before, now_at=now, wake_at=None, policy=DEFAULT_POLICY, devices=(), departed={}, sensed=(), buckets=(),
+        position=before, now_at=now, wake_at=None, policy=DEFAULT_POLICY, devices=(), departed={}, sensed=(), parked=(), buckets=(),
         occupancy=occupancy.unknown_since(before, now), day=None, humid=None, dark=None, bright=None, lamp_settling_until_at=None,
         actuation_position=before, actuators=(), readings=0, late=0, rejected=0,
     )  # fmt: skip
@@ -64,7 +71,7 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
     """
     if applied(room, position):
         return Outcome(room)
-    logged_at, now = now, max(now, room.now_at)
+    logged_at, now = now, time_of(room, event, now)
     match event:
         case Reading():
             return _reading(room, room_id, event, position, logged_at, now)
@@ -80,14 +87,17 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
         case CommandResult():
             return _decided(_with_result(room, event, position, now), room_id, position, now)
         case DeviceChanged():
-            return _decided(change_device(room, event, position, now), room_id, position, now)
+            changed = change_device(room, event, position, now)
+            return _decided(_unparked(changed, event.device_id, position, now), room_id, position, now)
         case PolicyChanged(policy=policy):
             why = fault(policy)
             if why:
                 return _refuse(room, position, Refusal("bad_policy", why))
-            return _decided(
-                replace(room, policy=policy) if policy.revision > room.policy.revision else room, room_id, position, now
-            )
+            if policy.revision <= room.policy.revision:
+                return _decided(room, room_id, position, now)
+            if policy.clock is not room.policy.clock:
+                room = _restarted(room, position, logged_at if policy.clock is not Clock.recorded else _BEFORE_RECORDING)
+            return _decided(replace(room, policy=policy), room_id, position, room.now_at)
 
 
 def _refuse(room: Room, position: Position, refused: Refusal) -> Outcome:
@@ -103,34 +113,84 @@ def _decided(room: Room, room_id: str, position: Position, now: datetime) -> Out
 
 
 def _reading(room: Room, room_id: str, reading: Reading, position: Position, logged_at: datetime, now: datetime) -> Outcome:
-    device_id, kind = reading.device_id, reading.kind
+    device_id = reading.device_id
     refused = refusal(reading, logged_at)
-    if refused is None and not any(device.device_id == device_id for device in room.devices):
-        refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}")
+    if refused is None and not _knows(room, device_id):
+        left_at = room.departed.get(str(device_id))
+        if left_at is not None:
+            return _refuse(room, position, Refusal("device_left", f"device {device_id} left room {room_id} (revision {left_at})"))
+        if len(room.parked) < PARKED_MOST:
+            return Outcome(replace(room, position=position, parked=(*room.parked, Parked(position, logged_at, reading))))
+        refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}, which has parked {PARKED_MOST} readings")
     if refused:
         return _refuse(room, position, refused)
 
-    buckets, late = room.buckets, room.late
+    was = room
+    room = _absorbed(room, reading, position, now, now)
     closed: tuple[Bucket, ...] = ()
-    if kind in AVERAGED:
-        filed = file_reading(buckets, reading, now)
-        buckets, late = filed.buckets, late + filed.late
-        closed = closed_by(buckets, now)
+    if now.minute // 5 != was.now_at.minute // 5 or now - was.now_at >= BUCKET:  # else none can have closed since the last event
+        closed = closed_by(room.buckets, now)
         if closed:
-            buckets = tuple(bucket for bucket in buckets if bucket not in closed)
-
-    entry = Sensed(device_id, kind, reading.value, reading.at, now)
-    sensed, newest = _sensed_with(room.sensed, entry)
-    room_then = room
-    room = replace(
-        room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1,
-    )  # fmt: skip
-    if newest:
-        room = _noticed(room, entry, position, now)
-    if (room_then.wake_at is not None and now < room_then.wake_at) and not _asks_to_decide(room_then, room):
+            room = replace(room, buckets=tuple([bucket for bucket in room.buckets if bucket not in closed]))
+    if (was.wake_at is not None and now < was.wake_at) and not _asks_to_decide(was, room):
         return Outcome(room, closed=closed)
     decision = decide(room, room_id)
     return Outcome(decision.room, decision.commands, closed)
+
+
+def _absorbed(room: Room, reading: Reading, position: Position, stamped_at: datetime, now: datetime) -> Room:
+    """The room with one reading counted: last values, its bucket, and what it means. `stamped_at` dates its staleness."""
+    buckets, late = room.buckets, room.late
+    if reading.kind in AVERAGED:
+        filed = file_reading(buckets, reading, now)
+        buckets, late = filed.buckets, late + filed.late
+    entry = Sensed(reading.device_id, reading.kind, reading.value, reading.at, stamped_at)
+    sensed, newest = _sensed_with(room.sensed, entry)
+    room = replace(room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1)
+    meaning = _MEANING.get(reading.kind)
+    return meaning(room, entry, position, now) if newest and meaning is not None else room
+
+
+def _knows(room: Room, device_id: int) -> bool:
+    return device_id in [device.device_id for device in room.devices]
+
+
+def _unparked(room: Room, device_id: int, position: Position, now: datetime) -> Room:
+    """The room once it knows a device: what it had parked of it is counted."""
+    if not _knows(room, device_id):
+        return room
+    waiting = [p for p in room.parked if p.reading.device_id == device_id]
+    if not waiting:
+        return room
+    room = replace(room, parked=tuple(p for p in room.parked if p.reading.device_id != device_id))
+    for parked in waiting:
+        room = _absorbed(room, parked.reading, position, parked.logged_at, now)
+    return room
+
+
+def time_of(room: Room, event: RoomEvent, logged_at: datetime) -> datetime:
+    """The room's `now` at an event: the broker's stamp, or in a recorded room the event's own time; never going back."""
+    if room.policy.clock is not Clock.recorded:
+        return max(logged_at, room.now_at)
+    match event:
+        case Reading(at=at) | Intent(at=at) | CommandResult(at=at) | Tick(wake_at=at):
+            return max(at, room.now_at)
+        case _:
+            return room.now_at
+
+
+def _restarted(room: Room, position: Position, now: datetime) -> Room:
+    """A room whose clock is exchanged begins anew with its devices: instants of the two clocks do not compare."""
+    return replace(
+        blank(position, now),
+        policy=room.policy,
+        devices=room.devices,
+        departed=room.departed,
+        actuators=tuple(Actuator(a.device_id, a.kind) for a in room.actuators),
+        readings=room.readings,
+        late=room.late,
+        rejected=room.rejected,
+    )
 
 
 def _sensed_with(sensed: tuple[Sensed, ...], entry: Sensed) -> tuple[tuple[Sensed, ...], bool]:
@@ -143,19 +203,32 @@ def _sensed_with(sensed: tuple[Sensed, ...], entry: Sensed) -> tuple[tuple[Sense
     return (*sensed, entry), True
 
 
-def _noticed(room: Room, entry: Sensed, position: Position, now: datetime) -> Room:
-    """What the newest value of a kind means for occupancy, humidity, darkness or an actuator."""
-    match entry.kind:
-        case Kind.motion:
-            return replace(room, occupancy=occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now))
-        case Kind.humidity_pct:
-            return replace(room, humid=is_humid(room.humid, mean_of(room.sensed, Kind.humidity_pct), room.policy))
-        case Kind.illuminance_lx:
-            return daylight_flags(room, mean_of(room.sensed, Kind.illuminance_lx), now)
-        case Kind.closed_pct | Kind.valve_pct | Kind.level_pct:
-            return after_report(room, entry, position, now)
-        case _:
-            return room
+def _moved(room: Room, _: Sensed, position: Position, now: datetime) -> Room:
+    people = occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now)
+    if people is room.occupancy:
+        return room
+    due = [at for at in (room.wake_at, occupancy.next_change_at(people, room.policy)) if at is not None]
+    return replace(room, occupancy=people, wake_at=min(due, default=None))
+
+
+def _dampened(room: Room, *_: object) -> Room:
+    humid = is_humid(room.humid, mean_of(room.sensed, Kind.humidity_pct), room.policy)
+    return room if humid is room.humid else replace(room, humid=humid)
+
+
+def _lit(room: Room, _: Sensed, __: Position, now: datetime) -> Room:
+    return daylight_flags(room, mean_of(room.sensed, Kind.illuminance_lx), now)
+
+
+_MEANING: dict[Kind, Callable[[Room, Sensed, Position, datetime], Room]] = {
+    Kind.motion: _moved,
+    Kind.humidity_pct: _dampened,
+    Kind.illuminance_lx: _lit,
+    Kind.closed_pct: after_report,
+    Kind.valve_pct: after_report,
+    Kind.level_pct: after_report,
+}
+"""What the newest value of a kind means for occupancy, humidity, darkness or an actuator; other kinds mean nothing to the rules."""
 
 
 def mean_of(sensed: tuple[Sensed, ...], kind: Kind) -> float | None:
@@ -165,13 +238,14 @@ def mean_of(sensed: tuple[Sensed, ...], kind: Kind) -> float | None:
 
 
 def _asks_to_decide(was: Room, room: Room) -> bool:
-    """Whether a rule's input changed; a mere refresh is not worth deciding again."""
+    """Whether a rule's input changed; a mere refresh, or an edge of motion within occupancy, is not worth deciding again."""
     before, after = was.occupancy, room.occupancy
     return (
-        (room.humid, room.dark, room.bright) != (was.humid, was.dark, was.bright)
-        or (before is not after and (before.light, before.heating, before.motion, before.still_since_at)
-            != (after.light, after.heating, after.motion, after.still_since_at))
-    )  # fmt: skip
+        room.humid is not was.humid
+        or room.dark is not was.dark
+        or room.bright is not was.bright
+        or (after is not before and (after.light is not before.light or after.heating is not before.heating))
+    )
 
 
 def _intent_refusal(room: Room, intent: Intent, now: datetime) -> Refusal | None:
@@ -197,12 +271,16 @@ def _meant(room: Room, intent: Intent) -> set[int]:
 
 
 def _with_intent(room: Room, intent: Intent, position: Position, now: datetime) -> Room:
+    """The room with the manual slot taken or given back. What strayed counts as never commanded, so the hand moves it again."""
     lease = None
     if intent.action is IntentAction.set and intent.value_pct is not None:
         until = intent.until_at or now + timedelta(seconds=room.policy.manual_lease_s)
         lease = Lease(intent.value_pct, intent.source or "hand", intent.reason, now, until)
     meant = _meant(room, intent)
-    actuators = tuple(replace(a, lease=lease) if a.device_id in meant else a for a in room.actuators)
+    actuators = tuple(
+        replace(a, lease=lease, desired_pct=None if lease and strayed(a) else a.desired_pct) if a.device_id in meant else a
+        for a in room.actuators
+    )
     return replace(room, actuators=actuators, actuation_position=position)
 
 

@@ -209,7 +209,9 @@ class Card {
     const newest = Math.max(...known.map((one) => Date.parse(one.at)));
     const old = known.length > 0 && known.every((one) => one.stale);
     this.f.age.classList.toggle("old", old);
-    set(this.f.age, known.length === 0 ? "No sensor has reported yet" : `${old ? "No reading for" : "Last reading"} ${span(now() - newest)}${old ? "" : " ago"}`);
+    const recorded = this.view.clock === "recorded" && known.length > 0;
+    if (recorded) set(this.f.age, `Recording, ${new Date(newest).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`);
+    else set(this.f.age, known.length === 0 ? "No sensor has reported yet" : `${old ? "No reading for" : "Last reading"} ${span(now() - newest)}${old ? "" : " ago"}`);
     if (actuators.some((one) => this.controls.get(`${one.kind}/${one.device_id}`)?.waiting?.since < Date.now() - ANSWER_MS)) this.refresh();
   }
 }

@@ -1,4 +1,4 @@
-"""The yardstick: a plain confluent-kafka loop that decodes readings with fastavro into a dict. Prints readings a second.
+"""The yardstick: a plain confluent-kafka loop that decodes readings with fastavro into a dict. Prints its two rates.
 
 python -m tests.benchmarks.plain BOOTSTRAP TOTAL HEADER_HEX
 """
@@ -24,7 +24,7 @@ def main(bootstrap: str, total: int, header: bytes) -> None:
     consumer.assign([TopicPartition(ROOM_EVENTS.name, p, 0) for p in range(ROOM_EVENTS.partitions)])
     rooms: dict[bytes, dict[tuple[int, str], list[float]]] = {}
     messages = [consumer.poll(30)]
-    seen, started = 0, time.monotonic()
+    seen, started, cpu = 0, time.monotonic(), time.process_time()
     while True:
         for message in messages:
             seen += 1
@@ -41,7 +41,7 @@ def main(bootstrap: str, total: int, header: bytes) -> None:
         if seen >= total:
             break
         messages = consumer.consume(10_000, timeout=1.0)
-    print(seen / (time.monotonic() - started))
+    print(seen / (time.monotonic() - started), seen / (time.process_time() - cpu))
     consumer.close()
 
 

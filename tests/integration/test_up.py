@@ -19,7 +19,7 @@ from tests.conftest import test_settings as settings_for
 from tests.processes import ROOT, wait_until
 
 ATRIUM = (sys.executable, "-m", "streams.cli")
-PARTS = {"kafka", "postgres", "registry", "prepare", "rooms", "api", "knx", "zwave", "history", "simulator"}
+PARTS = {"kafka", "postgres", "registry", "prepare", "rooms", "api", "knx", "zwave", "history", "directory", "simulator"}
 
 
 class Building:

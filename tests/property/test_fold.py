@@ -7,10 +7,23 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agents.rules.fold import FoldOutcome, LoggedEvent, fold_batch
-from schemas.codecs import PUBLIC, Codecs
-from schemas.records import CommandResult, DeviceChanged, Intent, IntentAction, Kind, Reading, ResultStatus, RoomEvent, Tick
+from schemas.codecs import DEFAULT_POLICY, PUBLIC, Codecs
+from schemas.records import (
+    Clock,
+    CommandResult,
+    DeviceChanged,
+    Intent,
+    IntentAction,
+    Kind,
+    PolicyChanged,
+    Reading,
+    ResultStatus,
+    RoomEvent,
+    Tick,
+)
 from tests.stories import BLIND, LAMP, LOG, NOON, SENSOR, VALVE, introductions
 
 CODECS = Codecs({cls: number for number, cls in enumerate(PUBLIC, start=1)})
@@ -22,7 +35,7 @@ PERCENT = st.floats(0, 100)
 def events(draw: st.DrawFn) -> RoomEvent:
     at = NOON + draw(MINUTES)
     device_id = draw(st.sampled_from([SENSOR, VALVE, BLIND, LAMP, 77]))
-    match draw(st.integers(0, 5)):
+    match draw(st.integers(0, 6)):
         case 0 | 1:
             kind = draw(st.sampled_from(list(Kind)))
             value = draw(st.one_of(st.sampled_from([0.0, 1.0, 15.0, 55.0, 200.0, float("nan")]), st.floats(-100, 1000)))
@@ -32,6 +45,9 @@ def events(draw: st.DrawFn) -> RoomEvent:
         case 3:
             action = draw(st.sampled_from([IntentAction.set, IntentAction.release]))
             return Intent(action, draw(st.sampled_from([Kind.closed_pct, Kind.valve_pct, Kind.level_pct])), at, draw(PERCENT))
+        case 5:
+            clock = draw(st.sampled_from([Clock.live, Clock.recorded]))
+            return PolicyChanged(replace(DEFAULT_POLICY, revision=draw(st.integers(1, 9)), clock=clock))
         case 4:
             return CommandResult("0" * 32, device_id, draw(st.sampled_from(list(ResultStatus))), at, draw(st.none() | PERCENT))
         case _:
@@ -124,14 +140,14 @@ def test_a_crash_after_the_projections_and_before_the_row_is_repaired_by_refoldi
 
 @given(logs())
 def test_percentages_stay_percentages_and_time_never_goes_back(log: list[LoggedEvent]) -> None:
-    table, now = Table(), NOON
+    table, now, clock = Table(), NOON, Clock.live
     for event in log:
         out = table.feed([event])
         assert all(0 <= addressed.command.target_pct <= 100 for addressed in out.commands)
         room = table.rooms["2"]
-        assert room.now_at >= now
+        assert room.now_at >= now or room.policy.clock is not clock
         assert room.wake_at is None or room.wake_at > room.now_at
-        now = room.now_at
+        now, clock = room.now_at, room.policy.clock
 
 
 @given(logs())

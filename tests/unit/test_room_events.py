@@ -1,15 +1,17 @@
 """What the rooms role makes of records before and around the fold."""
 
+import asyncio
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from agents import room_events
-from agents.room_events import Source, dead_letters, fold_all, read_events, undeliverable
+from agents.room_events import Source, alarm_of, dead_letters, fold_all, read_events, undeliverable
 from agents.rules.fold import Reject, fold_batch
-from schemas.codecs import PUBLIC, Codecs
-from schemas.records import Bus, Device, DeviceChanged, DeviceRole, Kind, Reading, RoomInfo
+from schemas.codecs import DEFAULT_POLICY, PUBLIC, Codecs
+from schemas.records import Bus, Clock, Device, DeviceChanged, DeviceRole, Kind, PolicyChanged, Reading, RoomInfo
 from streams.keys import partition_of
 
 CODECS = Codecs({cls: number for number, cls in enumerate(PUBLIC, start=1)})
@@ -107,3 +109,23 @@ async def test_a_command_for_a_bus_without_a_topic_is_set_aside_not_lost():
 def test_letters_carry_the_brokers_stamp(offset):
     ((_, letter),) = dead_letters([record(offset, b"x")], SOURCE, [Reject(offset, "undecodable", "why")])
     assert int(letter.at.timestamp() * 1000) == int(NOON.timestamp() * 1000) + offset
+
+
+@pytest.mark.parametrize(("clock", "rings"), [(Clock.live, True), (Clock.recorded, False)])
+def test_a_recorded_room_sets_no_alarm_for_its_feeder_sends_the_ticks(clock, rings):
+    policy = PolicyChanged(replace(DEFAULT_POLICY, revision=1, clock=clock))
+    events, _ = asyncio.run(
+        read_events([record(0, entering(9)), record(1, policy), record(2, reading())], PARTITION, CODECS.decode, never)
+    )
+    room = fold_batch({}, {}, "a-log", PARTITION, events).rooms[ROOM]
+    assert room.wake_at is not None
+    assert (alarm_of(room) is not None) is rings
+
+
+def test_the_rows_of_a_room_without_actuators_are_the_same_however_its_log_is_cut_into_batches():
+    policy = PolicyChanged(replace(DEFAULT_POLICY, revision=1, clock=Clock.recorded))
+    events, _ = asyncio.run(read_events([record(0, entering(9)), record(1, policy)], PARTITION, CODECS.decode, never))
+    whole = fold_batch({}, {}, "a-log", PARTITION, events)
+    first = fold_batch({}, {}, "a-log", PARTITION, events[:1])
+    second = fold_batch(first.rooms, {}, "a-log", PARTITION, events[1:])
+    assert (first.actuation | second.actuation, first.occupancy | second.occupancy) == (whole.actuation, whole.occupancy)

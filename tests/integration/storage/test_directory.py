@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from agents.building import Building
-from agents.directory import fill, read_building, read_topics
+from agents.carrying import read_building, read_topics
+from agents.directory import fill
 from infra.database import migrate
 from infra.seed import seed
 from schemas.codecs import DEFAULT_POLICY, Codecs
@@ -113,7 +114,7 @@ async def test_a_policy_that_cannot_be_used_stops_nothing_and_changes_nothing(fi
 
 async def test_a_database_made_anew_is_still_newer_than_what_the_rooms_know(filled: Settings, db: asyncpg.Connection) -> None:
     before = await topics_of(filled)
-    await db.execute("DROP SCHEMA building CASCADE; DROP SCHEMA history CASCADE; DROP TABLE public.migrations")
+    await db.execute("DROP SCHEMA building, history, recordings CASCADE; DROP TABLE public.migrations")
     await migrate(filled.database)
     await seed(filled.database)
     await db.execute("UPDATE building.rooms SET name = 'Atelier' WHERE room_id = '1'")

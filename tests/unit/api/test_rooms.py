@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from yarl import URL
 
 from api.rooms import format_position, parse_position
-from schemas.records import IntentAction, Kind, Position
+from schemas.codecs import DEFAULT_POLICY
+from schemas.records import Clock, IntentAction, Kind, PolicyChanged, Position, Reading
 from tests.unit.api.building import BLIND_2, NOON, SENSOR_2, VALVE_2, Building
 from tests.unit.api.conftest import Client
 
@@ -241,7 +243,7 @@ async def test_openapi_describes_every_v1_operation(client: Client) -> None:
         document = await response.json()
     assert set(document["paths"]) == {"/v1/rooms", "/v1/rooms/{room_id}", "/v1/rooms/{room_id}/intents"}
     post = document["paths"]["/v1/rooms/{room_id}/intents"]["post"]
-    assert set(post["responses"]) == {"202", "400", "404", "415", "422", "503"}
+    assert set(post["responses"]) == {"202", "400", "404", "409", "415", "422", "503"}
     assert post["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/IntentRequest"}
     assert document["components"]["schemas"]["IntentRequest"]["properties"]["kind"] == {
         "enum": ["closed_pct", "level_pct", "valve_pct"]
@@ -256,3 +258,20 @@ async def test_the_page_is_served_with_a_strict_policy(client: Client, path: str
         policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+async def test_a_recorded_room_is_shown_in_the_time_of_its_recording_and_takes_no_intents(
+    client: Client, building: Building
+) -> None:
+    building.tell("2", PolicyChanged(msgspec.structs.replace(DEFAULT_POLICY, revision=9, clock=Clock.recorded)))
+    then = datetime(2015, 2, 2, 14, 0, tzinfo=UTC)
+    for minute in (0, 1):
+        building.tell("2", Reading(SENSOR_2, Kind.temperature_c, 20.0 + minute, then + timedelta(minutes=minute)))
+    room = await room_2(client)
+    assert (room["clock"], room["now_at"]) == ("recorded", "2026-03-02T11:00:00Z")
+    assert (room["readings"]["temperature_c"]["age_s"], room["readings"]["temperature_c"]["stale"]) == (0.0, False)
+    assert room["averages"]["temperature_c"] == {"value": 20.5, "unit": "°C", "readings": 2}
+    body = {"action": "set", "kind": "valve_pct", "value_pct": 50}
+    async with client.post("/v1/rooms/2/intents", json=body) as response:
+        assert (response.status, (await response.json())["title"]) == (409, "Conflict")
+    assert building.intents == []

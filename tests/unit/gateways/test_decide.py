@@ -58,6 +58,7 @@ S = ResultStatus
         ("begun before a crash, a newer one waits", {"effect": OURS_STARTED, "newer_waits": True}, Next.answer, S.superseded),
         ("nobody has this device", {"device": None}, Next.answer, S.refused),
         ("the device hangs on another bus", {"device": replace(BLIND, bus=Bus.zwave)}, Next.answer, S.refused),
+        ("the device has moved to another room", {"device": replace(BLIND, room_id="3")}, Next.answer, S.refused),
         ("the device hangs on another line", {"line_id": "knx-5"}, Next.answer, S.refused),
         ("a blind has no valve", {"command": replace(COMMAND, kind=Kind.valve_pct)}, Next.answer, S.refused),
         ("beyond closed", {"command": replace(COMMAND, target_pct=101)}, Next.answer, S.refused),

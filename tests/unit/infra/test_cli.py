@@ -10,11 +10,11 @@ from infra import java
 from infra.java import DownloadFailed, NotSetUp
 from infra.status import PartStatus, State, Status
 from infra.status_view import as_table, to_json
-from streams.cli import main
+from streams.cli import LATE, main
 from streams.worker import ROLES, Role, UnknownRole, role_named
 
 
-@pytest.mark.parametrize("words", [[], *([name] for name in main.commands)])
+@pytest.mark.parametrize("words", [[], *([name] for name in (*main.commands, *LATE))])
 def test_every_command_explains_itself(words: list[str]) -> None:
     answer = CliRunner().invoke(main, [*words, "--help"])
     assert answer.exit_code == 0

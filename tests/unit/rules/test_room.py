@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from agents.rules.averages import mean
 from agents.rules.fold import LoggedEvent, fold_batch
+from agents.rules.room import PARKED_MOST
 from schemas.codecs import DEFAULT_POLICY
-from schemas.records import DeviceChanged, DeviceRole, Kind, PolicyChanged, Reading, ResultStatus, Tick
+from schemas.records import Clock, DeviceChanged, DeviceRole, Kind, PolicyChanged, Reading, ResultStatus, Tick
 from schemas.rows import OccupancyState
 from tests.stories import BLIND, LAMP, NOON, SENSOR, VALVE, Story, device
 
@@ -64,10 +65,6 @@ def test_what_cannot_be_believed_is_set_aside_with_its_reason(kind: Kind, value:
     story.reads(kind, value, at=story.now + timedelta(seconds=ahead_s))
     assert [r.reason for r in story.rejects] == ([reason] if reason else [])
     assert story.room.position.offset == len(story.log) - 1, "the room goes on past it"
-
-
-def test_a_device_of_another_room_is_set_aside() -> None:
-    assert [r.reason for r in Story().reads(Kind.humidity_pct, 40.0, device_id=77).rejects] == ["unknown_device"]
 
 
 def test_an_intent_out_of_range_is_set_aside() -> None:
@@ -157,3 +154,53 @@ def test_a_reading_after_its_bucket_closed_counts_as_late() -> None:
     story = Story().reads(Kind.temperature_c, 20.0).after(minutes=20)
     story.reads(Kind.temperature_c, 90.0 - 60, at=NOON)
     assert (story.room.late, mean([*story.averages["2"].buckets, *story.room.buckets], Kind.temperature_c, story.now)) == (1, 20.0)
+
+
+def test_a_reading_of_a_device_not_known_yet_is_parked_and_counted_when_it_comes() -> None:
+    story = Story().reads(Kind.humidity_pct, 60.0, device_id=77).reads(Kind.temperature_c, 21.0, device_id=78)
+    assert (story.rejects, story.room.readings, len(story.room.parked)) == ([], 0, 2)
+    story.tell(DeviceChanged(77, 1, device(77, DeviceRole.multisensor)))
+    assert (story.room.humid, story.targets(BLIND)) == (True, [100])
+    assert [p.reading.device_id for p in story.room.parked] == [78]
+
+
+def test_a_reading_of_a_device_that_left_is_set_aside_not_parked() -> None:
+    story = Story().tell(DeviceChanged(SENSOR, 3)).reads(Kind.humidity_pct, 60.0)
+    assert ([r.reason for r in story.rejects], story.room.parked) == (["device_left"], ())
+    story.tell(DeviceChanged(SENSOR, 4, device(SENSOR, DeviceRole.multisensor, 4))).reads(Kind.humidity_pct, 60.0)
+    assert story.room.humid is True
+
+
+def test_a_full_car_park_sets_the_next_reading_aside() -> None:
+    story = Story()
+    for _ in range(PARKED_MOST + 1):
+        story.reads(Kind.humidity_pct, 40.0, device_id=77)
+    assert ([r.reason for r in story.rejects], len(story.room.parked)) == (["unknown_device"], PARKED_MOST)
+
+
+def recorded_story() -> Story:
+    story = Story()
+    story.tell(PolicyChanged(replace(DEFAULT_POLICY, revision=1, clock=Clock.recorded)))
+    return story
+
+
+def test_a_recorded_room_lives_in_the_time_of_its_events() -> None:
+    then = datetime(2015, 2, 2, 14, 0, tzinfo=UTC)
+    story = recorded_story().reads(Kind.motion, 1.0, at=then).reads(Kind.motion, 0.0, at=then + timedelta(minutes=5))
+    story.reads(Kind.temperature_c, 20.0, at=then + timedelta(minutes=24))
+    assert story.room.occupancy.light is OccupancyState.occupied
+    story.reads(Kind.temperature_c, 20.0, at=then + timedelta(minutes=25))
+    assert story.room.occupancy.light is OccupancyState.vacant
+    assert story.room.occupancy.light_since_at == then + timedelta(minutes=25)
+    assert story.room.now_at == then + timedelta(minutes=25)
+
+
+def test_a_room_that_becomes_recorded_forgets_the_present() -> None:
+    story = Story().humidity(60).motion().tell(PolicyChanged(replace(DEFAULT_POLICY, revision=1, clock=Clock.recorded)))
+    assert (story.room.sensed, story.room.humid, story.room.occupancy.light) == ((), None, OccupancyState.unknown)
+    assert {d.device_id for d in story.room.devices} == {VALVE, BLIND, LAMP, SENSOR}
+
+
+def test_a_failure_in_the_same_millisecond_is_not_commanded_again() -> None:
+    story = Story().reads(Kind.closed_pct, 70.0, device_id=BLIND).hand(Kind.closed_pct, 40.0).confirms(BLIND, ResultStatus.failed)
+    assert story.targets(BLIND) == [40]

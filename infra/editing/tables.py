@@ -1,0 +1,152 @@
+"""PURE: the four tables people edit, field by field, and the rules that hold between them."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from datetime import time
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from agents.gateways import knx_mapping, zwave_mapping
+from agents.rules.policy import faults
+from infra.editing.fields import Field, Row, Value, beacon_uuid, choice, clock, flag, number, text, whole, written
+from schemas.codecs import DEFAULT_POLICY, schema_text
+from schemas.records import Bus, Clock, DeviceRole, Policy
+
+State = dict[str, dict[str, Row]]
+"""Table name -> key -> row; a policy's row has only the fields that differ from the default."""
+Complain = Callable[[str, str, str, str], None]
+"""Called with table, key, field and what would be right."""
+_INT = 2**31 - 1
+_ROLES = [role.value for role in DeviceRole if role is not DeviceRole.unknown]
+_BUSES = [bus.value for bus in Bus if bus is not Bus.unknown]
+
+
+class Table(Struct, frozen=True):
+    """One table: its name, what one row is called, its fields, and which of them are the key."""
+
+    name: str
+    one: str
+    fields: tuple[Field, ...]
+    key: tuple[str, ...]
+
+    def key_of(self, row: Mapping[str, Value]) -> str:
+        """The row's key as text."""
+        return "/".join(written(row[name]) for name in self.key)
+
+    def field(self, name: str) -> Field | None:
+        """The field of this name."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+def _policy_fields() -> Iterator[Field]:
+    kinds: dict[type, Callable[[str], Value]] = {
+        str: text("an IANA time zone such as Europe/Zurich"), float: number, bool: flag, time: clock,
+        int: whole("seconds", 0, _INT), Clock: choice([Clock.live.value, Clock.recorded.value]),
+    }  # fmt: skip
+    docs = {field["name"]: field["doc"] for field in json.loads(schema_text("atrium.Policy"))["fields"]}
+    hints = typing.get_type_hints(Policy)
+    for name in Policy.__struct_fields__:
+        if name != "revision":
+            default = written(getattr(DEFAULT_POLICY, name))
+            yield Field(name, kinds[hints[name]], f"{docs[name]} Default: {default}.", required=False)
+
+
+_ROOM_ID = Field("room_id", text("the room's id"), "The room, by its id.")
+ROOMS = Table(
+    "rooms", "room",
+    (
+        Field("room_id", text("an id of the room"), "Its id, any short text."),
+        Field("number", whole("the room's number", -_INT, _INT), "Number on its floor."),
+        Field("floor", whole("the floor", -_INT, _INT), "Floor."),
+        Field("name", text("a name"), "Name for people."),
+    ),
+    ("room_id",),
+)  # fmt: skip
+DEVICES = Table(
+    "devices", "device",
+    (
+        Field("device_id", whole("an id", 1, _INT), "Its id."),
+        Field("name", text("a name"), "Name for people."),
+        _ROOM_ID,
+        Field("role", choice(_ROLES), f"What it is for: {', '.join(_ROLES)}."),
+        Field("bus", choice(_BUSES), f"The network it hangs on: {', '.join(_BUSES)}."),
+        Field("line_id", text("the line's id, such as knx-4"), "The line of that network; one gateway process owns it."),
+        Field("knx_floor", whole("a floor (KNX middle group)", 0, 7), "KNX: middle group.", required=False),
+        Field("knx_bloc", whole("a bloc (KNX sub group)", 0, 255), "KNX: sub group.", required=False),
+        Field("zwave_node", whole("a node", 1, 4000), "Z-Wave: node, 1-232 or 256-4000.", required=False),
+        Field("simulated", flag, "true or false: whether the simulated building plays it.", required=False, default=False),
+    ),
+    ("device_id",),
+)  # fmt: skip
+BEACONS = Table(
+    "beacons", "beacon",
+    (
+        Field("uuid", beacon_uuid, "iBeacon proximity UUID."),
+        Field("major", whole("a major", 0, 65535), "iBeacon major."),
+        Field("minor", whole("a minor", 0, 65535), "iBeacon minor."),
+        _ROOM_ID,
+    ),
+    ("uuid", "major", "minor"),
+)  # fmt: skip
+POLICIES = Table("policies", "policy", (_ROOM_ID, *_policy_fields()), ("room_id",))
+TABLES = {table.name: table for table in (ROOMS, DEVICES, BEACONS, POLICIES)}
+
+_ADDRESS = {"knx": ("knx_floor", "knx_bloc"), "zwave": ("zwave_node",), "recorded": ()}
+_ROLES_ON = {"knx": [role.value for role in knx_mapping.ACTIONS], "zwave": [role.value for role in zwave_mapping.REPORTS]}
+
+
+def check(state: State, complain: Complain) -> None:
+    """Say everything that is wrong with a building as a whole."""
+    rooms = state["rooms"]
+    for table in ("devices", "beacons", "policies"):
+        for key, row in state[table].items():
+            if row["room_id"] not in rooms:
+                known = ", ".join(list(rooms)[:20]) or "none yet"
+                complain(table, key, "room_id", f"there is no room {row['room_id']!r}: there are {known}")
+    _unique(state, "rooms", ("floor", "number"), complain)
+    for key, row in state["devices"].items():
+        _check_address(key, row, complain)
+    _unique(state, "devices", ("line_id", "knx_floor", "knx_bloc", "role"), complain)
+    _unique(state, "devices", ("line_id", "zwave_node"), complain)
+    for key, row in state["policies"].items():
+        for field, complaint in faults(policy_of_row(row)):
+            complain("policies", key, field, complaint)
+
+
+def policy_of_row(row: Row) -> Policy:
+    """The default policy with the row's fields in their place."""
+    values: dict[str, Any] = {name: value for name, value in row.items() if name != "room_id" and value is not None}
+    if "clock" in values:
+        values["clock"] = Clock(values["clock"])
+    return msgspec.structs.replace(DEFAULT_POLICY, **values)
+
+
+def _check_address(key: str, row: Row, complain: Complain) -> None:
+    bus = str(row["bus"])
+    for field in ("knx_floor", "knx_bloc", "zwave_node"):
+        if field in _ADDRESS[bus] and row[field] is None:
+            complain("devices", key, field, f"a device on {bus} needs one")
+        if field not in _ADDRESS[bus] and row[field] is not None:
+            complain("devices", key, field, f"a device on {bus} has none: leave it empty")
+    if isinstance(row["zwave_node"], int) and 232 < row["zwave_node"] < 256:
+        complain("devices", key, "zwave_node", "give a node from 1 to 232 (mesh) or from 256 to 4000 (Long Range)")
+    if bus in _ROLES_ON and row["role"] not in _ROLES_ON[bus]:
+        complain("devices", key, "role", f"no {row['role']} hangs on {bus}: there it is one of {', '.join(_ROLES_ON[bus])}")
+
+
+def _unique(state: State, table: str, fields: tuple[str, ...], complain: Complain) -> None:
+    """Complain of the later of two rows that share all of these fields."""
+    seen: dict[tuple[Value, ...], str] = {}
+    for key, row in state[table].items():
+        values = tuple(row[field] for field in fields)
+        if None in values:
+            continue
+        if values in seen:
+            said = ", ".join(f"{field} {written(value)}" for field, value in zip(fields, values, strict=True))
+            complain(table, key, fields[-1], f"{TABLES[table].one} {seen[values]} has {said} already")
+        seen.setdefault(values, key)

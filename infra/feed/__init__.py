@@ -1,0 +1,1 @@
+"""`atrium feed`: a recording into a room's log, each row once."""

@@ -1,0 +1,258 @@
+"""Recordings fed into rooms on the real stack, against what their files say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+
+import pytest
+from click.testing import CliRunner
+
+from agents.recordings.mapping import UCI_OCCUPANCY, read_mapping
+from agents.recordings.recording import read_recording
+from agents.rules.averages import mean
+from agents.rules.fold import LoggedEvent, fold_batch
+from infra.feed.feeder import Order, TimeRunsBack
+from infra.feed.feeder import feed as feed_order
+from infra.feed.introduce import WrongClock
+from infra.feed.log import RoomLog
+from infra.services import environment
+from schemas.records import Clock, Kind, Reading, Tick
+from streams.cli import main
+from streams.compacted import last_values
+from streams.database import connection
+from streams.settings import Settings
+from streams.topics import TABLE_AVERAGES, TABLE_ROOMS
+from tests.folding import assert_live_equals_offline, codecs_of, committed, log_ends, wait_caught_up
+from tests.processes import ROOT, role, wait_until
+from tests.recordings import COLUMNS, DATATEST, average_by_hand, occupied_by_hand, uci_rows
+
+ROWS = uci_rows()
+MOTION = "time: {column: at}\ncolumns:\n  motion: {kind: motion}\n"
+
+
+@pytest.fixture(scope="module")
+def building(stack):
+    """The stack with the roles that a feed is read by."""
+    with ExitStack() as roles:
+        workers = [roles.enter_context(role(name, stack)) for name in ("rooms", "history")]
+        yield stack
+        for worker in workers:
+            worker.stop()
+        assert_live_equals_offline(stack)
+
+
+@pytest.fixture(scope="module")
+def codecs(stack):
+    return codecs_of(stack)
+
+
+@pytest.fixture(scope="module")
+def datatest():
+    return read_recording(DATATEST.name, DATATEST.read_bytes(), UCI_OCCUPANCY, datetime.now(UTC))
+
+
+def feed(settings: Settings, room_id, recording, **how):
+    how = {"until_row": len(recording.rows), **how}
+    return asyncio.run(feed_order(settings, Order(room_id=room_id, recording=recording, **how)))
+
+
+def cli(settings: Settings, *args):
+    return CliRunner(env=environment(settings)).invoke(main, ["feed", *map(str, args)])
+
+
+def room_row(settings, codecs, room_id):
+    return codecs.decode(last_values(settings, TABLE_ROOMS)[room_id.encode()])
+
+
+def live_averages(settings, codecs, room_id):
+    room = room_row(settings, codecs, room_id)
+    closed = codecs.decode(last_values(settings, TABLE_AVERAGES)[room_id.encode()]).buckets
+    return {kind: mean((*closed, *room.buckets), Kind(kind), room.now_at) for kind in COLUMNS if kind != "occupancy_reference"}
+
+
+def stored_readings(settings, room_id):
+    """What PostgreSQL has of the room's readings, once it has all: (at, kind) to value; fails on any that is there twice."""
+    ends = log_ends(settings)
+    wait_until(
+        lambda: all(offset >= ends[p] for p, offset in committed(settings, "atrium-history").items()),
+        "history has the log",
+        60,
+        0.2,
+    )
+
+    async def fetch():
+        async with connection(settings.database) as db:
+            return await db.fetch(
+                "SELECT at, kind, value FROM history.room_events WHERE room_id = $1 AND type = 'Reading'", room_id
+            )
+
+    rows = asyncio.run(fetch())
+    stored = {(row["at"], row["kind"]): row["value"] for row in rows}
+    assert len(stored) == len(rows)
+    return stored
+
+
+def of_file():
+    return {(at, kind): value for at, values in ROWS for kind, value in values.items()}
+
+
+def test_averages_at_ten_instants_equal_the_files_own_and_history_has_rows_times_kinds(building, codecs, datatest):
+    instants = [round(len(ROWS) * part / 10) for part in range(1, 11)]
+    for before, until_row in pairwise([0, *instants]):
+        fed = feed(building, "mons", datatest, until_row=until_row)
+        assert (fed.first_row, fed.next_row) == (before, until_row)
+        wait_caught_up(building)
+        last = ROWS[until_row - 1][0]
+        for kind, live in live_averages(building, codecs, "mons").items():
+            by_hand, count = average_by_hand(ROWS, kind, last)
+            assert live == pytest.approx(by_hand, rel=1e-9), (last, kind)
+            assert count > 170
+    assert stored_readings(building, "mons") == of_file()
+    assert len(of_file()) == len(ROWS) * 5 == 13_325
+    again = feed(building, "mons", datatest)
+    assert (again.readings, again.ticks) == (0, 0)
+    room = room_row(building, codecs, "mons")
+    assert (room.now_at, room.policy.clock, room.late) == (ROWS[-1][0], Clock.recorded, 0)
+
+
+def test_a_motion_trace_drives_occupancy_as_the_vacancy_rule_says_minute_by_minute(building, codecs):
+    begin, minutes = datetime(2025, 3, 3, 6, 0, tzinfo=UTC), 400
+    trace = {0: False, 45: True, 46: True, 47: False, 60: True, 61: False, 75: False, 100: True, 101: True, 105: False}
+    trace |= {110: False, 129: False, 130: True, 131: False, 165: True, 230: True, 231: False, 245: True, 330: False, 399: False}
+    lines = "".join(f"{begin + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ},{moved:d}\n" for minute, moved in trace.items())
+    recording = read_recording("trace.csv", b"at,motion\n" + lines.encode(), read_mapping(MOTION, "m"), datetime.now(UTC))
+    feed(building, "trace", recording)
+    wait_caught_up(building)
+
+    log = RoomLog(building, "trace")
+    events = list(log.read(codecs, 0, log.ends()[1]))
+    told = room_row(building, codecs, "trace")
+    rooms, seen, left = {}, {}, list(events)
+    for minute in range(minutes):
+        now = begin + timedelta(minutes=minute)
+        while left and _when(left[0]) <= now:
+            rooms |= fold_batch(rooms, {}, told.position.log_id, told.position.partition, [left.pop(0)]).rooms
+        seen[minute] = (rooms["trace"].occupancy.light, rooms["trace"].occupancy.heating)
+    assert [seen[minute] for minute in range(minutes)] == list(occupied_by_hand(trace, minutes))
+    assert {state for states in seen.values() for state in states} == {"unknown", "vacant", "occupied"}
+    assert rooms["trace"] == told, "and the live room is what its log comes to"
+
+
+def _when(logged: LoggedEvent) -> datetime:
+    match logged.event:
+        case Reading(at=at) | Tick(wake_at=at):
+            return at
+        case _:
+            return datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_a_feeder_killed_again_and_again_feeds_every_reading_once(building, codecs):
+    command = [sys.executable, "-m", "streams.cli", "feed", str(DATATEST), "--room", "killed", "--speed", "30000"]
+    env = {**os.environ, **environment(building)}
+    log, killed_at = RoomLog(building, "killed"), []
+    begin = log.ends()[1]
+    for least in (1, 1500, 4000, 4010, 9000):
+        feeder = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        wait_until(partial(_has_grown, log, begin + least), "some is fed", 30, 0.01)
+        feeder.kill()
+        feeder.communicate()
+        killed_at.append(feeder.returncode)
+    assert killed_at == [-signal.SIGKILL] * 5
+    done = subprocess.run([*command[:-2], "--flat-out"], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "fed up to row 2,665" in done.stdout
+    assert stored_readings(building, "killed") == of_file()
+    wait_caught_up(building)
+    for kind, live in live_averages(building, codecs, "killed").items():
+        assert live == pytest.approx(average_by_hand(ROWS, kind, ROWS[-1][0])[0], rel=1e-9)
+    assert room_row(building, codecs, "killed").readings == len(ROWS) * 5
+    assert "already" in cli(building, DATATEST, "--room", "killed").output
+
+
+def _has_grown(log: RoomLog, end: int) -> bool:
+    return log.ends()[1] >= end
+
+
+def test_ctrl_c_says_how_far_it_came_and_the_same_command_goes_on_there(building):
+    command = [sys.executable, "-m", "streams.cli", "feed", str(DATATEST), "--room", "stopped", "--speed", "3000"]
+    env = {**os.environ, **environment(building)}
+    log = RoomLog(building, "stopped")
+    begin = log.ends()[1]
+    feeder = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(partial(_has_grown, log, begin + 50), "some is fed", 30)
+    feeder.send_signal(signal.SIGINT)
+    out, _ = feeder.communicate(timeout=20)
+    assert feeder.returncode == 130
+    assert "interrupted after row" in out
+    row = int(out.split("interrupted after row ")[1].split()[0].replace(",", ""))
+    went_on = cli(building, DATATEST, "--room", "stopped")
+    assert f"{len(ROWS) - row:,} rows" in went_on.output
+    assert stored_readings(building, "stopped") == of_file()
+
+
+def test_a_broken_file_is_refused_whole_with_line_and_column(building, tmp_path):
+    lines = DATATEST.read_text().splitlines(keepends=True)
+    cells = lines[2000].split(",")
+    lines[2000] = ",".join([*cells[:2], "2x.5", *cells[3:]])
+    broken = tmp_path / "broken.txt"
+    broken.write_text("".join(lines)[:-9])
+    result = cli(building, broken, "--room", "never")
+    assert result.exit_code == 1
+    assert "3 errors, nothing was fed" in result.output
+    assert "line 2001, column 3 (Temperature)" in result.output
+    assert "line 2666, column 8: 7 cells" in result.output
+    assert "the file ends in mid-line" in result.output
+
+    async def rooms():
+        async with connection(building.database) as db:
+            return await db.fetchval("SELECT count(*) FROM building.rooms WHERE room_id = 'never'")
+
+    assert asyncio.run(rooms()) == 0
+
+
+def test_a_recorded_rooms_actuators_are_commanded_and_history_keeps_it(building, codecs, datatest):
+    feed(building, "studied", datatest, actuators=True)
+    wait_caught_up(building)
+
+    async def commands():
+        async with connection(building.database) as db:
+            return await db.fetch("SELECT kind, issued_at FROM history.commands WHERE room_id = 'studied'")
+
+    wait_until(lambda: asyncio.run(commands()), "history has commands of the recorded room")
+    assert all(ROWS[0][0] <= row["issued_at"] <= ROWS[-1][0] for row in asyncio.run(commands()))
+
+
+def test_a_live_room_gets_a_recording_shifted_to_now_and_no_recorded_one_its_time_back(building, codecs, datatest):
+    async def a_while():
+        order = Order(room_id="shifted", recording=datatest, to_now=True, until_row=len(ROWS))
+        work = asyncio.create_task(feed_order(building, order))
+        await asyncio.sleep(3)
+        work.cancel()
+        return await work
+
+    fed = asyncio.run(a_while())
+    assert fed.interrupted
+    assert fed.next_row == 1
+    wait_caught_up(building)
+    room = room_row(building, codecs, "shifted")
+    assert room.policy.clock is Clock.live
+    assert room.readings == 5
+    assert room.rejected == 0
+    assert all(abs(sensed.at - datetime.now(UTC)) < timedelta(minutes=1) for sensed in room.sensed)
+    with pytest.raises(WrongClock):
+        feed(building, "shifted", datatest)
+    with pytest.raises(WrongClock):
+        feed(building, "2", datatest)
+
+    late = b"at,motion\n2014-01-01T00:00:00Z,1\n"
+    earlier = read_recording("earlier.csv", late, read_mapping(MOTION, "m"), datetime.now(UTC))
+    feed(building, "onward", datatest, until_row=10)
+    with pytest.raises(TimeRunsBack, match="stands at 2015-02-02 13:28"):
+        feed(building, "onward", earlier)
