@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from agents.rules import occupancy
-from agents.rules.arbitration import strayed
 from agents.rules.averages import AVERAGED, BUCKET, closed_by, file_reading
 from agents.rules.blinds import is_humid
 from agents.rules.decide import decide
-from agents.rules.devices import ACTUATES, change_device
+from agents.rules.devices import change_device
+from agents.rules.intents import refusal_of_intent, with_intent, with_result
 from agents.rules.lamps import after_report, daylight_flags
-from agents.rules.plausibility import PHYSICAL_RANGE, Refusal, refusal
+from agents.rules.plausibility import Refusal, refusal
 from agents.rules.policy import fault
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Command
@@ -24,7 +24,6 @@ from schemas.records import (
     CommandResult,
     DeviceChanged,
     Intent,
-    IntentAction,
     Kind,
     PolicyChanged,
     Position,
@@ -32,7 +31,7 @@ from schemas.records import (
     RoomEvent,
     Tick,
 )
-from schemas.rows import Actuator, Bucket, Lease, Parked, Room, Sensed
+from schemas.rows import Actuator, Bucket, Parked, Room, Sensed
 
 PARKED_MOST = 64
 """Readings a room keeps for devices it does not know yet; more are set aside."""
@@ -80,12 +79,12 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
                 return Outcome(replace(room, position=position))
             return _decided(room, room_id, position, max(now, wake_at))
         case Intent():
-            refused = _intent_refusal(room, event, now)
+            refused = refusal_of_intent(room, event, now)
             if refused:
                 return _refuse(room, position, refused)
-            return _decided(_with_intent(room, event, position, now), room_id, position, now)
+            return _decided(with_intent(room, event, position, now), room_id, position, now)
         case CommandResult():
-            return _decided(_with_result(room, event, position, now), room_id, position, now)
+            return _decided(with_result(room, event, position, now), room_id, position, now)
         case DeviceChanged():
             changed = change_device(room, event, position, now)
             return _decided(_unparked(changed, event.device_id, position, now), room_id, position, now)
@@ -246,56 +245,3 @@ def _asks_to_decide(was: Room, room: Room) -> bool:
         or room.bright is not was.bright
         or (after is not before and (after.light is not before.light or after.heating is not before.heating))
     )
-
-
-def _intent_refusal(room: Room, intent: Intent, now: datetime) -> Refusal | None:
-    if intent.kind not in ACTUATES.values():
-        return Refusal("unknown_kind", f"an intent names closed_pct, valve_pct or level_pct, not {intent.kind}")
-    if not _meant(room, intent):
-        which = f"device {intent.device_id}" if intent.device_id is not None else "actuator"
-        return Refusal("no_actuator", f"no {which} for {intent.kind} in this room")
-    if intent.action is IntentAction.release:
-        return None
-    if intent.action is not IntentAction.set:
-        return Refusal("unknown_action", "an intent sets or releases")
-    low, high = PHYSICAL_RANGE[intent.kind]
-    if intent.value_pct is None or not low <= intent.value_pct <= high:
-        return Refusal("out_of_range", f"{intent.kind} = {intent.value_pct}, possible are {low:g} to {high:g}")
-    if intent.until_at is not None and intent.until_at <= now:
-        return Refusal("lease_in_the_past", f"until {intent.until_at:%Y-%m-%dT%H:%M:%SZ}, logged {now:%Y-%m-%dT%H:%M:%SZ}")
-    return None
-
-
-def _meant(room: Room, intent: Intent) -> set[int]:
-    return {a.device_id for a in room.actuators if a.kind is intent.kind and intent.device_id in (None, a.device_id)}
-
-
-def _with_intent(room: Room, intent: Intent, position: Position, now: datetime) -> Room:
-    """The room with the manual slot taken or given back. What strayed counts as never commanded, so the hand moves it again."""
-    lease = None
-    if intent.action is IntentAction.set and intent.value_pct is not None:
-        until = intent.until_at or now + timedelta(seconds=room.policy.manual_lease_s)
-        lease = Lease(intent.value_pct, intent.source or "hand", intent.reason, now, until)
-    meant = _meant(room, intent)
-    actuators = tuple(
-        replace(a, lease=lease, desired_pct=None if lease and strayed(a) else a.desired_pct) if a.device_id in meant else a
-        for a in room.actuators
-    )
-    return replace(room, actuators=actuators, actuation_position=position)
-
-
-def _with_result(room: Room, result: CommandResult, position: Position, now: datetime) -> Room:
-    actuators = []
-    for actuator in room.actuators:
-        if actuator.device_id == result.device_id:
-            if actuator.pending_command_id == result.command_id:
-                actuator = replace(
-                    actuator, pending_command_id=None, pending_until_at=None, last_status=result.status, last_reason=result.reason
-                )
-            if result.reported_pct is not None:
-                actuator = replace(actuator, reported_pct=result.reported_pct, reported_at=now)
-                room = after_report(
-                    room, Sensed(actuator.device_id, actuator.kind, result.reported_pct, result.at, now), position, now
-                )
-        actuators.append(actuator)
-    return replace(room, actuators=tuple(actuators), actuation_position=position)
