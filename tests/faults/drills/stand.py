@@ -40,6 +40,8 @@ from tests.processes import ROOT, Running, free_port, role_part
 
 ROLE_NAMES = tuple(name for name in ("rooms", "history", "directory", "knx", "api") if name in ROLES)
 _SETTLE_S, _LOOK_S, _RESTART_S = 150.0, 0.3, 0.5
+_REST_S = POLICY["vacancy_timeout_heating_s"] + 2.0
+"""Nothing for so long is rest: a room whose load has stopped still moves its valve when its time-out is over."""
 
 
 class NotSettled(AssertionError):
@@ -144,9 +146,12 @@ class Stand:
         """Wait until every role has done everything there is to do, then turn the page of the books."""
         deadline = time.monotonic() + _SETTLE_S
         before: Any = None
+        since = time.monotonic()
         while True:
             state, waiting = await asyncio.to_thread(self._state)
-            if not waiting and state == before:
+            if waiting or state != before:
+                since = time.monotonic()
+            elif time.monotonic() - since >= _REST_S:
                 break
             if time.monotonic() > deadline:
                 raise NotSettled(f"after {_SETTLE_S:.0f} s still waiting: {waiting or 'events keep coming'}")
