@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -210,13 +210,13 @@ def _moved(room: Room, _: Sensed, position: Position, now: datetime) -> Room:
     return replace(room, occupancy=people, wake_at=min(due, default=None))
 
 
-def _dampened(room: Room, *_: object) -> Room:
-    humid = is_humid(room.humid, mean_of(room.sensed, Kind.humidity_pct), room.policy)
+def _dampened(room: Room, _: Sensed, __: Position, now: datetime) -> Room:
+    humid = is_humid(room.humid, _mean_of(room, Kind.humidity_pct, now), room.policy)
     return room if humid is room.humid else replace(room, humid=humid)
 
 
 def _lit(room: Room, _: Sensed, __: Position, now: datetime) -> Room:
-    return daylight_flags(room, mean_of(room.sensed, Kind.illuminance_lx), now)
+    return daylight_flags(room, _mean_of(room, Kind.illuminance_lx, now), now)
 
 
 _MEANING: dict[Kind, Callable[[Room, Sensed, Position, datetime], Room]] = {
@@ -230,9 +230,10 @@ _MEANING: dict[Kind, Callable[[Room, Sensed, Position, datetime], Room]] = {
 """What the newest value of a kind means for occupancy, humidity, darkness or an actuator; other kinds mean nothing to the rules."""
 
 
-def mean_of(sensed: tuple[Sensed, ...], kind: Kind) -> float | None:
-    """Mean of the room's last values of a kind, in its unit; None without any."""
-    values = [s.value for s in sensed if s.kind is kind]
+def _mean_of(room: Room, kind: Kind, now: datetime) -> float | None:
+    """Mean of the last values of a kind that are not stale, in its unit; None without any."""
+    stale_at = now - timedelta(seconds=room.policy.reading_stale_s)
+    values = [s.value for s in room.sensed if s.kind is kind and s.logged_at > stale_at]
     return sum(values) / len(values) if values else None
 
 

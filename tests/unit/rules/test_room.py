@@ -204,3 +204,11 @@ def test_a_room_that_becomes_recorded_forgets_the_present() -> None:
 def test_a_failure_in_the_same_millisecond_is_not_commanded_again() -> None:
     story = Story().reads(Kind.closed_pct, 70.0, device_id=BLIND).hand(Kind.closed_pct, 40.0).confirms(BLIND, ResultStatus.failed)
     assert story.targets(BLIND) == [40]
+
+
+def test_a_dead_sensor_stops_deciding_beside_a_living_one() -> None:
+    story = Story().tell(DeviceChanged(12, 1, device(12, DeviceRole.multisensor)))
+    story.humidity(90).reads(Kind.humidity_pct, 30.0, device_id=12)
+    assert story.room.humid is True, "their mean is 60 %"
+    story.after(minutes=15).reads(Kind.humidity_pct, 30.0, device_id=12)
+    assert (story.room.humid, story.targets(BLIND)) == (False, [100, 0])
