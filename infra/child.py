@@ -17,12 +17,19 @@ from infra.status import PartStatus, State
 from schemas.errors import BuildingError
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_MOST_DOUBLINGS = 10
+"""Beyond them the longest pause holds; a part may fail for days, and a float ends at 2 ** 1023."""
 _STABLE_AFTER_S = 60.0
 """A part that ran this long and then ended starts again with the shortest pause."""
 _FAILED_STARTS = 5
 """An essential part that never once got ready is given up after so many tries: that is a wrong setting, not an accident."""
 _PROBE_EVERY_S = 0.05
 _ERROR = re.compile(r"^(Error: |[\w.]*(Error|Exception|Unavailable|Failed)\b)|\[(ERROR|CRITICAL)\]|\b(ERROR|FATAL)\b")
+
+
+def pause_s(failures: int) -> float:
+    """How long to wait before the next start after so many failures in a row: doubled each time, up to half a minute."""
+    return float(min(_FIRST_PAUSE_S * 2 ** min(failures - 1, _MOST_DOUBLINGS), _LONGEST_PAUSE_S))
 
 
 class PartFailed(BuildingError):
@@ -73,7 +80,7 @@ class Child:
                 raise PartFailed(f"{self.part.name} does not start: {problem}\n{self.last_lines()}")
             self._restarts += 1
             self._say(State.restarting, f"{problem}: {cause}" if (cause := self._cause()) else problem or "")
-            await asyncio.sleep(min(_FIRST_PAUSE_S * 2 ** (failures - 1), _LONGEST_PAUSE_S))
+            await asyncio.sleep(pause_s(failures))
         self._say(State.done if self.part.once and self.ready.is_set() else State.stopped, "")
 
     async def _run_once(self, needs: list[asyncio.Event]) -> str | None:
