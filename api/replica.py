@@ -5,6 +5,7 @@ Lives on one event loop and is touched by nothing else, so it needs no lock.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,10 +21,12 @@ FOLLOWED = (
     topics.ROOMS, topics.DEVICES, topics.BEACONS, topics.POLICIES,
 )  # fmt: skip
 """The topics a replica is made of."""
+_RECORDS = {topic.name: topic.records for topic in FOLLOWED}
 STALLED_AFTER = timedelta(seconds=10)
 """Events waiting and none folded for this long: the fold is taken to be down."""
 
 BeaconKey = tuple[str, int, int]
+log = logging.getLogger(__name__)
 
 
 class Change(Struct, frozen=True):
@@ -76,10 +79,15 @@ class Replica:
         }
 
     def apply(self, changes: Iterable[Change]) -> frozenset[str]:
-        """Take records in, in their topic's order. Returns the rooms that look different now and tells the watchers."""
+        """Take records in, in their topic's order. Returns the rooms that look different now and tells the watchers.
+
+        A record that is not of its topic's kind and a key that names nothing are logged and passed over.
+        """
         touched: set[str] = set()
         for change in changes:
-            if change.topic in self._tables:
+            if (unusable := _unusable(change)) is not None:
+                log.warning("skipped a record of %s: %s", change.topic, unusable)
+            elif change.topic in self._tables:
                 touched |= self._apply_row(change)
             else:
                 touched |= self._apply_directory(change)
@@ -110,7 +118,7 @@ class Replica:
             old = _put(self.devices, int(change.key), change.record)
             return {device.room_id for device in (old, change.record) if device is not None}
         if change.topic == topics.BEACONS.name:
-            _put(self.beacons, beacon_key(*change.key.rsplit("/", 2)), change.record)
+            _put(self.beacons, _beacon_key_of(change.key), change.record)
         elif change.topic == topics.POLICIES.name:
             _put(self.policies, change.key, change.record)
         return set()
@@ -176,6 +184,26 @@ class Replica:
 def beacon_key(uuid: str, major: str | int, minor: str | int) -> BeaconKey:
     """How a beacon is found: the uuid's case does not matter."""
     return uuid.lower(), int(major), int(minor)
+
+
+def _unusable(change: Change) -> str | None:
+    """Why a record cannot be kept, or None."""
+    expected = _RECORDS[change.topic]
+    if change.record is not None and not isinstance(change.record, expected):
+        return f"a {type(change.record).__name__} under the key {change.key!r}, not a {expected[0].__name__}"
+    try:
+        if change.topic == topics.DEVICES.name:
+            int(change.key)
+        elif change.topic == topics.BEACONS.name:
+            _beacon_key_of(change.key)
+    except ValueError:
+        return f"the key {change.key!r} names nothing"
+    return None
+
+
+def _beacon_key_of(key: str) -> BeaconKey:
+    uuid, major, minor = key.rsplit("/", 2)
+    return beacon_key(uuid, major, minor)
 
 
 def _put(table: dict[Any, Any], key: Any, record: Any) -> Any:

@@ -6,6 +6,7 @@ import random
 from datetime import timedelta
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 
 from api.replica import Change, LogState, Replica, beacon_key, position_of
@@ -153,3 +154,28 @@ def test_reached_needs_the_same_log_and_the_offset(building: Building) -> None:
     assert replica.reached("2", replace(at, offset=at.offset - 1))
     assert not replica.reached("2", replace(at, offset=at.offset + 1))
     assert not replica.reached("2", replace(at, log_id="log-2"))
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "record"),
+    [
+        (topics.DEVICES, "lamp", DEVICES[0]),
+        (topics.DEVICES, "", None),
+        (topics.BEACONS, UUID, BEACONS[0]),
+        (topics.BEACONS, f"{UUID}/1/x", None),
+        (topics.BEACONS, "", BEACONS[0]),
+        (topics.DEVICES, "1", ROOMS[0]),
+        (topics.ROOMS, "1", DEVICES[0]),
+        (topics.POLICIES, "1", ROOMS[0]),
+        (topics.TABLE_ROOMS, "1", ROOMS[0]),
+        (topics.TABLE_AVERAGES, "1", BEACONS[0]),
+    ],
+)
+def test_a_record_that_fits_neither_its_topic_nor_its_key_is_told_and_passed_over(
+    topic: topics.Topic, key: str, record: Struct | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica, good = Replica(), Change(topics.ROOMS.name, "2", ROOMS[0])
+    assert replica.apply([Change(topic.name, key, record), good]) == {"2"}
+    assert replica.infos == {"2": ROOMS[0]}
+    assert not (replica.devices or replica.beacons or replica.policies or replica.rooms or replica.averages)
+    assert topic.name in caplog.text
