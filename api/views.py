@@ -23,7 +23,7 @@ _ROLE_OF = {Kind.closed_pct: DeviceRole.blind, Kind.valve_pct: DeviceRole.radiat
 
 
 class SensorView(Struct, frozen=True):
-    """The last value of one sensor."""
+    """The last value of one sensor: `age_s` by the device's clock, `stale` by the broker's, as the rules see it."""
 
     device_id: int
     name: str
@@ -227,7 +227,8 @@ def reading_view(replica: Replica, row: Room | None, kind: Kind, now: datetime) 
 
 def _sensor_view(replica: Replica, one: Sensed, stale_s: int, now: datetime) -> SensorView:
     age_s = max(0.0, (now - one.at).total_seconds())
-    return SensorView(one.device_id, _name(replica, one.device_id), one.value, one.at, round(age_s, 3), age_s > stale_s)
+    stale = now - one.logged_at >= timedelta(seconds=stale_s)
+    return SensorView(one.device_id, _name(replica, one.device_id), one.value, one.at, round(age_s, 3), stale)
 
 
 def average(replica: Replica, room_id: str, kind: Kind, now: datetime) -> AverageView | None:

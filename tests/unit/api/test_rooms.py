@@ -63,6 +63,14 @@ async def test_a_silent_sensor_makes_the_reading_stale(client: Client, building:
     assert (await room_2(client))["readings"]["temperature_c"]["stale"] is True
 
 
+async def test_a_sensor_whose_clock_is_slow_is_not_stale(client: Client, building: Building) -> None:
+    building.tell("2", Reading(SENSOR_2, Kind.temperature_c, 21.0, building.now - timedelta(days=1)))
+    reading = (await room_2(client))["readings"]["temperature_c"]
+    assert (reading["age_s"], reading["stale"]) == (86400.0, False)
+    building.later(seconds=DEFAULT_POLICY.reading_stale_s)
+    assert (await room_2(client))["readings"]["temperature_c"]["stale"] is True
+
+
 async def test_motion_occupies_the_room_and_the_page_sees_why_the_valve_moves(client: Client, building: Building) -> None:
     building.sense(Kind.valve_pct, 10.0, VALVE_2)
     building.later(minutes=2)
