@@ -97,9 +97,11 @@ def _setter(kind: Kind, fixed_pct: float | None = None) -> Legacy:
 
 def _reader(kind: Kind, *names: str) -> Legacy:
     async def read_actuator(request: web.Request, beacon: Beacon) -> Answer:
-        last = request.app[LAST_SET].get(beacon.room_id)
-        if last is not None and await wait_for(request.app[REPLICA], beacon.room_id, last, SETTLE_S):
-            request.app[LAST_SET].pop(beacon.room_id, None)
+        sets = request.app[LAST_SET]
+        last = sets.get(beacon.room_id)
+        folded = last is not None and await wait_for(request.app[REPLICA], beacon.room_id, last, SETTLE_S)
+        if folded and sets.get(beacon.room_id) is last:  # a set that came meanwhile is waited for by the next read
+            del sets[beacon.room_id]
         known = [value for one in _actuators(request, beacon, kind) if (value := settled_pct(one)) is not None]
         if not known:
             raise Refused(404, f"room {beacon.room_id} knows no {kind} yet")
@@ -113,13 +115,14 @@ def _reader(kind: Kind, *names: str) -> Legacy:
 def settled_pct(actuator: Actuator) -> float | None:
     """The value a client is told: wanted while a command is on its way or nothing was reported, else reported.
 
-    A room repeats a command that failed; from then on the report counts, for the actuator may never get there.
+    A room does not repeat a command that failed: only a person's new intent commands a strayed actuator again. A report that
+    came after that new command counts at once, for the actuator may never get there.
     """
     if actuator.reported_pct is None:
         return actuator.desired_pct
     failed = actuator.last_status not in (ResultStatus.unknown, ResultStatus.done)
-    repeated = failed and _not_before(actuator)
-    return actuator.desired_pct if actuator.pending_command_id is not None and not repeated else actuator.reported_pct
+    strayed = failed and _not_before(actuator)
+    return actuator.desired_pct if actuator.pending_command_id is not None and not strayed else actuator.reported_pct
 
 
 def _not_before(actuator: Actuator) -> bool:

@@ -6,11 +6,12 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import create_app
-from api.legacy_routes import PATHS, READS, WRITES, whole
+from api.legacy_routes import LAST_SET, PATHS, READS, WRITES, whole
 from api.replica import Replica
 from infra.building_plan import BEACONS, ROOMS
 from schemas.records import IntentAction, Kind
@@ -288,3 +289,19 @@ async def test_a_bug_shows_no_trace() -> None:
 @pytest.mark.parametrize(("value", "rounded"), [(0.5, 1), (1.5, 2), (2.5, 3), (2.49, 2), (-0.5, 0), (-1.6, -2), (0.0, 0)])
 def test_halves_round_up(value: float, rounded: int) -> None:
     assert whole(value) == rounded
+
+
+async def test_a_read_does_not_forget_a_set_that_came_while_it_waited(client: Client, building: Building) -> None:
+    building.sense(Kind.closed_pct, 0.0, BLIND_2)
+    building.hold = True
+    await get(client, "/percentage_blinds", **ROOM_2, percentage="30")
+    watchers = Noticed(building.replica.watchers)
+    building.replica.watchers = watchers
+    read = asyncio.create_task(get(client, "/read_percentage_blinds", **ROOM_2))
+    async with asyncio.timeout(5):
+        await watchers.added.wait()
+    later = msgspec.structs.replace(building.replica.rooms["2"].position, offset=10_000)
+    client.app[LAST_SET]["2"] = later
+    building.tell(*building.intents[0])
+    assert (await read)[0] == 200
+    assert client.app[LAST_SET]["2"] is later
