@@ -12,8 +12,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -51,8 +54,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(browser: Browser, home: Path) -> Iterator[str]:
-    """The whole building, started anew; the browser is up before it, so that the story is not missed."""
+def url(running: tuple[str, datetime]) -> str:
+    return running[0]
+
+
+@pytest.fixture(scope="module")
+def running(browser: Browser, home: Path) -> Iterator[tuple[str, datetime]]:
+    """The page's address and when it was printed: the whole building, started anew, after the browser: no story is missed."""
     for folder in (home, *home.parents[:2]):
         folder.chmod(0o755)  # PostgreSQL drops root and must pass through
     ports = {f"ATRIUM_{name}_PORT": str(free_port()) for name in PORTS}
@@ -65,7 +73,7 @@ def url(browser: Browser, home: Path) -> Iterator[str]:
         try:
             wait_until(lambda: "The building runs" in said.read_text() or up.poll() is not None, "atrium up has started", 120)
             assert up.poll() is None, said.read_text()
-            yield f"http://127.0.0.1:{ports['ATRIUM_API_PORT']}/"
+            yield f"http://127.0.0.1:{ports['ATRIUM_API_PORT']}/", datetime.now(UTC)
         finally:
             up.send_signal(signal.SIGINT)
             up.wait(60)
@@ -103,6 +111,27 @@ def test_the_page_tells_the_opening_minute(page: Page) -> None:
     blind = page.get_by_role("group", name="Blind of Room 10", exact=True)
     expect(blind).to_contain_text("humidity above 50 %", timeout=20_000)
     expect(blind.locator(".stand")).to_have_text(re.compile(r"\d+ % open\s*→ closed"), timeout=15_000)
+
+
+def test_the_opening_minute_keeps_its_times(page: Page, running: tuple[str, datetime]) -> None:
+    url, printed_at = running
+
+    def room(room_id: int) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{url}v1/rooms/{room_id}") as answer:
+            return json.load(answer)
+
+    def actuator(view: dict[str, Any], kind: str) -> dict[str, Any]:
+        return next(one for one in view["actuators"] if one["kind"] == kind)
+
+    def since_printed_s(at: str) -> float:
+        return (datetime.fromisoformat(at) - printed_at).total_seconds()
+
+    second, tenth = room(2), room(10)
+    valve = actuator(second, "valve_pct")
+    assert since_printed_s(second["occupancy"]["since_at"]) <= 10
+    assert (valve["reported_pct"], valve["pending"], valve["last_status"]) == (90.0, None, "done")
+    assert since_printed_s(valve["desired_at"]) <= 10
+    assert since_printed_s(actuator(tenth, "closed_pct")["desired_at"]) <= 25
 
 
 def test_a_hand_opens_the_blind_and_the_page_says_until_when_and_why(page: Page) -> None:
