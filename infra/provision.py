@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from agents.directory import fill
@@ -28,8 +29,14 @@ class TopicUnusable(BuildingError):
     reason = "topic_unusable"
 
 
+class KafkaUnanswering(BuildingError):
+    """Kafka cannot be reached, or did not say what was asked of it."""
+
+    reason = "kafka_unanswering"
+
+
 async def provision(settings: Settings) -> None:
-    """Make everything ready. Raises `TopicUnusable` and what the registry and the database raise."""
+    """Make everything ready. Raises `TopicUnusable`, `KafkaUnanswering` and what the registry and the database raise."""
     await asyncio.gather(
         asyncio.to_thread(create_topics, settings.librdkafka),
         register_all(settings.registry),
@@ -45,9 +52,13 @@ async def _prepare_database(settings: Settings) -> None:
 
 
 def create_topics(librdkafka: dict[str, str], catalogue: Iterable[Topic] = CATALOGUE) -> list[str]:
-    """Create the topics that are missing and set the settings that differ; the names of those created."""
+    """Create the topics that are missing and set the settings that differ; the names of those created.
+
+    Raises `TopicUnusable`, and `KafkaUnanswering` when Kafka is away.
+    """
     admin = AdminClient({**librdkafka, "log_level": "4"})  # from warnings on: it chats at its own end
-    cluster = admin.list_topics(timeout=_TIMEOUT_S)
+    with _asking("the topics"):
+        cluster = admin.list_topics(timeout=_TIMEOUT_S)
     replicas = min(_MOST_REPLICAS, len(cluster.brokers))
     missing, present = [], []
     for topic in catalogue:
@@ -88,7 +99,8 @@ def _update(admin: AdminClient, topics: list[Topic]) -> None:
     described = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in wanted])
     changes = []
     for resource, future in described.items():
-        now = future.result(_TIMEOUT_S)
+        with _asking(f"the settings of {resource.name}"):
+            now = future.result(_TIMEOUT_S)
         entries = [
             ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
             for key, value in wanted[resource.name].items()
@@ -104,5 +116,18 @@ def _await_all(futures: Mapping[Any, Future[Any]]) -> None:
     for name, future in futures.items():
         try:
             future.result(_TIMEOUT_S)
-        except KafkaException as error:
-            raise TopicUnusable(f"{name}: {error.args[0].str()}") from error
+        except (KafkaException, TimeoutError) as error:
+            raise TopicUnusable(f"{name}: {_text(error)}") from error
+
+
+@contextmanager
+def _asking(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaException, TimeoutError) as error:
+        raise KafkaUnanswering(f"Kafka does not tell {what}: {_text(error)}") from error
+
+
+def _text(error: Exception) -> str:
+    known = error.args[0] if error.args else None
+    return known.str() if isinstance(known, KafkaError) else str(error) or f"no answer within {_TIMEOUT_S:g} s"

@@ -13,7 +13,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from schemas.codecs import PUBLIC, Codecs, schema_text, subject_of
-from schemas.errors import RegistryUnavailable, UnknownSchema
+from schemas.errors import BuildingError, RegistryUnavailable, UnknownSchema
 from streams.notify import notify
 
 COMPATIBILITY = "FULL_TRANSITIVE"
@@ -29,10 +29,16 @@ _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+class SchemaRefused(BuildingError):
+    """The registry does not take a schema, as one that is incompatible with those before it."""
+
+    reason = "schema_refused"
+
+
 async def register_all(url: str) -> Codecs:
     """Codecs for every record of `PUBLIC`, each registered under its subject; a schema already there is only looked up.
 
-    Raises `RegistryUnavailable` when the registry is away, `SchemaRegistryError` when it refuses a schema as incompatible.
+    Raises `RegistryUnavailable` when the registry is away, `SchemaRefused` when it does not take a schema.
     """
     return Codecs(await asyncio.to_thread(_register, url))
 
@@ -67,14 +73,26 @@ def _register(url: str) -> dict[type[msgspec.Struct], int]:
 def _id_of(client: SchemaRegistryClient, subject: str) -> int:
     schema = Schema(schema_text(subject), "AVRO")
     try:
-        found = int(_ask(lambda: client.lookup_schema(subject, schema).schema_id) or 0)
+        found = _or_none(lambda: client.lookup_schema(subject, schema).schema_id)
+        if found is None:
+            found = _ask(lambda: client.register_schema(subject, schema))
+            _logger.info("registered %s as schema %s", subject, found)
+        # Whoever registered it may have been killed before it could set this.
+        if _or_none(lambda: client.get_compatibility(subject)) != COMPATIBILITY:
+            _ask(lambda: client.set_compatibility(subject, COMPATIBILITY), again_on=_CONFLICT)  # another role is setting it too
+    except SchemaRegistryError as error:
+        raise SchemaRefused(f"the schema registry does not take {subject}: {' '.join(str(error.error_message).split())}") from error
+    return int(found)
+
+
+def _or_none(call: Callable[[], _T]) -> _T | None:
+    """The registry's answer, None for what it does not have."""
+    try:
+        return _ask(call)
     except SchemaRegistryError as error:
         if error.http_status_code != _NOT_FOUND:
             raise
-        found = _ask(lambda: client.register_schema(subject, schema))
-        _ask(lambda: client.set_compatibility(subject, COMPATIBILITY), again_on=_CONFLICT)  # another role is setting it too
-        _logger.info("registered %s as schema %s", subject, found)
-    return found
+        return None
 
 
 def _fetch(url: str, schema_id: int) -> str:
