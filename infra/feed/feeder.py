@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -37,6 +38,7 @@ from streams.topics import ROOM_EVENTS, TABLE_ROOMS
 _NOTE_EVERY_S = 1.0
 _BREATH_S = 0.1
 _NO_SHIFT = timedelta()
+_POSTGRES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -105,13 +107,20 @@ async def feed(settings: Settings, order: Order, watch: Watch = lambda _: None) 
     """
     codecs = await register_all(settings.registry)
     async with connection(settings.database) as db:
-        try:
+        with _broken("nothing was fed"):
             await take_room(db, order.room_id)
             run = _Run(settings, codecs, db, order, await log_id(settings, ROOM_EVENTS.name))
             await run.prepare()
-        except (KafkaException, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            raise FeedBroken(f"nothing was fed: {str(error) or type(error).__name__}") from error
         return await run.feed(watch)
+
+
+@contextmanager
+def _broken(so_far: str) -> Iterator[None]:
+    """Tell what fails inside as `FeedBroken`, after a word on how far it came."""
+    try:
+        yield
+    except (KafkaException, *_POSTGRES) as error:
+        raise FeedBroken(f"{so_far}: {str(error) or type(error).__name__}") from error
 
 
 class _Run:
@@ -190,11 +199,13 @@ class _Run:
         fed = Fed(next_row=min(first, order.until_row), until_row=order.until_row, first_row=first)
         if first >= order.until_row:
             if self._unsure_from:
-                await self._note(self._progress.next_row, _NO_SHIFT, running=False)
+                with _broken("all was fed before, which could not be noted"):
+                    await self._note(self._progress.next_row, _NO_SHIFT, running=False)
             return fed
         shift = self._shift(order.recording.rows[first])
         self._refuse_the_past(first)
-        await self._note(first, shift, running=True)
+        with _broken("nothing was fed"):
+            await self._note(first, shift, running=True)
         appender = Appender(self._settings, self._log)
         began = time.monotonic()
         try:
@@ -203,7 +214,7 @@ class _Run:
             except asyncio.CancelledError:
                 fed.interrupted = True
             await self._settle(appender, fed, shift, running=False)
-        except (SendStopped, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        except (SendStopped, *_POSTGRES) as error:
             where = "" if isinstance(error, SendStopped) else "PostgreSQL, "
             raise FeedBroken(
                 f"stopped near row {fed.next_row:,} of {order.until_row:,}: {where}{str(error) or type(error).__name__}."
@@ -297,7 +308,8 @@ class _Run:
             for logged in self._log.read(self._codecs, start, self._offset + 1):
                 progress.see(logged.event)
 
-        await asyncio.to_thread(read)
+        with _broken("all that was asked is sent, but Kafka could not be read to see that it is whole"):
+            await asyncio.to_thread(read)
         self._refuse_unsound(progress)
 
     def _refuse_unsound(self, progress: Progress) -> None:
