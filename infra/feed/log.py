@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from agents.room_events import stamp
 from agents.rules.fold import LoggedEvent
 from schemas.codecs import Codecs
-from schemas.errors import BuildingError, SchemaNotCached, Undecodable
+from schemas.errors import BuildingError, SchemaNotCached, Undecodable, UnknownSchema
+from streams.decoding import decode
 from streams.keys import partition_of
 from streams.settings import Settings
 from streams.topics import ROOM_EVENTS
@@ -57,7 +59,10 @@ class RoomLog:
         return end
 
     def read(self, codecs: Codecs, start: int, end: int) -> Iterator[LoggedEvent]:
-        """The room's events from `start` up to, not including, `end`. Blocks. Raises `KafkaException`."""
+        """The room's events from `start` up to, not including, `end`. Blocks: not for an event loop's thread.
+
+        Raises `KafkaException`, and `RegistryUnavailable` when a schema of another release cannot be asked for.
+        """
         if start >= end:
             return
         consumer = self._consumer()
@@ -71,7 +76,7 @@ class RoomLog:
                     if (error := message.error()) is not None:
                         raise KafkaException(error)
                     offset = message.offset() or 0
-                    if offset < end and message.key() == key and (event := _event(codecs, message.value())):
+                    if offset < end and message.key() == key and (event := self._event(codecs, message.value())):
                         yield LoggedEvent(self.room_id, offset, stamp(message.timestamp()[1]), event)
                 if consumer.position([place])[0].offset >= end:
                     return
@@ -80,15 +85,19 @@ class RoomLog:
         finally:
             consumer.close()
 
+    def _event(self, codecs: Codecs, value: bytes | None) -> Any:
+        """The event in these bytes; None for what a room cannot use either."""
+        try:
+            try:
+                return codecs.decode(value)
+            except SchemaNotCached:  # of another release: the room has folded it all the same
+                until = time.monotonic() + _TIMEOUT_S
+                return asyncio.run(decode(self._settings.registry, codecs, value, lambda: time.monotonic() > until))
+        except (Undecodable, UnknownSchema):
+            return None
+
     def _consumer(self) -> Consumer:
         return Consumer({**self._settings.librdkafka, "log_level": "4", "group.id": "atrium-reader", "enable.auto.commit": False})
-
-
-def _event(codecs: Codecs, value: bytes | None) -> Any:
-    try:
-        return codecs.decode(value)
-    except (Undecodable, SchemaNotCached):
-        return None  # nothing a feeder writes, nor what a room can use
 
 
 class Appender:
