@@ -97,3 +97,8 @@ def test_rows_belong_to_their_utc_day() -> None:
     midnight = 1795478400000
     rows = [room_event_row(Raw("log", 0, offset, ms, b"1", b""), None) for offset, ms in enumerate((midnight - 1, midnight))]
     assert days_of(rows) == {date(2026, 11, 23), date(2026, 11, 24)}
+
+
+def test_every_stamps_day_has_the_days_its_partitions_need() -> None:
+    for milliseconds in (253402127999999, 253402300799999):
+        assert stamp(milliseconds) + timedelta(days=2)
