@@ -11,6 +11,7 @@ from schemas.commands import Command
 from schemas.records import CommandResult, DeviceChanged, Intent, Reading, Tick
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_IMPOSSIBLE = datetime(9999, 12, 30, tzinfo=UTC)
 _LONGEST_ID = 200  # far above any real one; PostgreSQL's index takes 2.7 kB
 Row = tuple[Any, ...]
 
@@ -80,11 +81,15 @@ def command_row(raw: Raw, command: Struct | None) -> Row:
 
 
 def stamp(milliseconds: int) -> datetime:
-    """Kafka's stamp as an instant; one that is missing (-1) or no date becomes 1970, so that its record is kept all the same."""
+    """Kafka's stamp as an instant; one that is missing (-1) or no date becomes 1970, so that its record is kept all the same.
+
+    So do the last two days a date can name: with a day its next one's partition is made, whose bound is the day after it.
+    """
     try:
-        return _EPOCH + timedelta(milliseconds=max(milliseconds, 0))
+        at = _EPOCH + timedelta(milliseconds=max(milliseconds, 0))
     except OverflowError:
         return _EPOCH
+    return at if at < _FIRST_IMPOSSIBLE else _EPOCH
 
 
 def days_of(rows: list[Row]) -> set[date]:

@@ -86,6 +86,9 @@ def test_any_key_becomes_text_postgresql_takes(key, text) -> None:
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
         (-1, datetime(1970, 1, 1, tzinfo=UTC)),
         (2**62, datetime(1970, 1, 1, tzinfo=UTC)),
+        (253402127999999, datetime(9999, 12, 29, 23, 59, 59, 999000, tzinfo=UTC)),
+        (253402128000000, datetime(1970, 1, 1, tzinfo=UTC)),
+        (253402300799999, datetime(1970, 1, 1, tzinfo=UTC)),
         (1795478399999, datetime(2026, 11, 23, 23, 59, 59, 999000, tzinfo=UTC)),
     ],
 )
