@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from api.replica import Replica
+from schemas.averages import AVERAGED, SPAN, mean
 from schemas.commands import Proposal
 from schemas.records import Clock, DeviceRole, Kind, Position, ResultStatus
 from schemas.rows import Actuator, Bucket, Occupancy, OccupancyState, Room, Sensed
@@ -17,8 +18,6 @@ UNITS = {
 }  # fmt: skip
 SHOWN = (Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx, Kind.motion)
 """Kinds every room view names, null where nothing is known; other kinds appear once they are sensed."""
-AVERAGED = (Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx)
-AVERAGE_SPAN = timedelta(hours=3)
 _ROLE_OF = {Kind.closed_pct: DeviceRole.blind, Kind.valve_pct: DeviceRole.radiator_valve, Kind.level_pct: DeviceRole.dimmer}
 
 
@@ -168,7 +167,7 @@ def room_view(replica: Replica, room_id: str, now: datetime) -> RoomView | None:
         position=row.position if row else None,
         occupancy=_occupancy_view(newest_occupancy(replica, room_id)),
         readings={kind.value: None for kind in SHOWN} | {kind.value: reading for kind, reading in sensed.items()},
-        averages={kind.value: average(replica, room_id, kind, now) for kind in AVERAGED},
+        averages={kind.value: average(replica, room_id, kind, now) for kind in Kind if kind in AVERAGED},
         actuators=tuple(_actuator_view(replica, actuator) for actuator in newest_actuators(replica, room_id)),
     )
 
@@ -237,12 +236,10 @@ def average(replica: Replica, room_id: str, kind: Kind, now: datetime) -> Averag
     room, closed = replica.rooms.get(room_id), replica.averages.get(room_id)
     now = _now_in(room, now)
     for bucket in (*(room.buckets if room else ()), *(closed.buckets if closed else ())):  # a closed bucket is the whole one
-        if bucket.kind is kind and bucket.start_at > now - AVERAGE_SPAN:
+        if bucket.kind is kind and bucket.start_at > now - SPAN:
             buckets[bucket.start_at] = bucket
-    count = sum(bucket.count for bucket in buckets.values())
-    if not count:
-        return None
-    return AverageView(sum(bucket.total for bucket in buckets.values()) / count, UNITS[kind], count)
+    value = mean(buckets.values(), kind, now)
+    return None if value is None else AverageView(value, UNITS[kind], sum(bucket.count for bucket in buckets.values()))
 
 
 def _occupancy_view(occupancy: Occupancy | None) -> OccupancyView | None:

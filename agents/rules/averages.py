@@ -7,15 +7,14 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from schemas.records import Kind, Position, Reading
+from schemas.averages import AVERAGED as AVERAGED  # for the rules that import it from here
+from schemas.averages import SPAN
+from schemas.records import Position, Reading
 from schemas.rows import AveragesRow, Bucket
 
 BUCKET = timedelta(minutes=5)
-SPAN = timedelta(hours=3)
 _OPEN = 2 * BUCKET
 """A bucket is open while its own 5 minutes last and the next ones, its grace."""
-AVERAGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx, Kind.co2_ppm})
-"""Kinds that have averages; motion and positions do not."""
 
 
 class Filed(Struct, frozen=True, gc=False):
@@ -58,13 +57,3 @@ def with_closed(row: AveragesRow | None, closed: Iterable[Bucket], position: Pos
     newest = max(start for start, _ in known)
     kept = sorted(key for key in known if key[0] > newest - SPAN)
     return AveragesRow(position, tuple(known[key] for key in kept))
-
-
-def mean(buckets: Iterable[Bucket], kind: Kind, now: datetime) -> float | None:
-    """Mean of a kind's readings over the 3 h before `now`, from closed and open buckets together; None without readings."""
-    total, count = 0.0, 0
-    for bucket in buckets:
-        if bucket.kind is kind and bucket.start_at > now - SPAN:
-            total += bucket.total
-            count += bucket.count
-    return total / count if count else None

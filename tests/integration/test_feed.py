@@ -17,13 +17,13 @@ from click.testing import CliRunner
 
 from agents.recordings.mapping import UCI_OCCUPANCY, read_mapping
 from agents.recordings.recording import read_recording
-from agents.rules.averages import mean
 from agents.rules.fold import LoggedEvent, fold_batch
 from infra.feed.feeder import Order, TimeRunsBack
 from infra.feed.feeder import feed as feed_order
 from infra.feed.introduce import WrongClock
 from infra.feed.log import RoomLog
 from infra.services import environment
+from schemas.averages import mean
 from schemas.records import Clock, Kind, Reading, Tick
 from streams.cli import main
 from streams.compacted import last_values

@@ -19,9 +19,9 @@ from agents.recordings.recording import read_recording
 from agents.replay.recorded import log_of
 from agents.replay.statistics_store import lines, refresh
 from agents.replay.stored import NoHistory
-from agents.rules.averages import mean
 from agents.rules.fold import fold_batch
 from infra.database import migrate
+from schemas.averages import mean
 from schemas.codecs import PUBLIC, Codecs, schema_text, subject_of
 from schemas.records import Kind
 from streams.database import connection

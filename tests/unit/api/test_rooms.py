@@ -39,7 +39,7 @@ async def test_the_rooms_come_by_number_with_how_current_they_are(client: Client
 async def test_what_is_not_known_is_null(client: Client) -> None:
     room = await room_2(client)
     assert room["readings"] == {"temperature_c": None, "humidity_pct": None, "illuminance_lx": None, "motion": None}
-    assert room["averages"] == {"temperature_c": None, "humidity_pct": None, "illuminance_lx": None}
+    assert room["averages"] == {"temperature_c": None, "humidity_pct": None, "illuminance_lx": None, "co2_ppm": None}
     assert room["occupancy"]["state"] == "unknown"
 
 
@@ -55,6 +55,12 @@ async def test_a_reading_has_its_age_unit_and_sensors(client: Client, building: 
         ],
     }  # fmt: skip
     assert room["averages"]["temperature_c"] == {"value": 0.0, "unit": "°C", "readings": 1}
+
+
+async def test_carbon_dioxide_has_its_average_too(client: Client, building: Building) -> None:
+    for value in (600.0, 700.0):
+        building.sense(Kind.co2_ppm, value)
+    assert (await room_2(client))["averages"]["co2_ppm"] == {"value": 650.0, "unit": "ppm", "readings": 2}
 
 
 async def test_a_silent_sensor_makes_the_reading_stale(client: Client, building: Building) -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from agents.rules.averages import mean
 from agents.rules.fold import LoggedEvent, fold_batch
 from agents.rules.room import PARKED_MOST
+from schemas.averages import mean
 from schemas.codecs import DEFAULT_POLICY
 from schemas.records import Clock, DeviceChanged, DeviceRole, Kind, PolicyChanged, Reading, ResultStatus, Tick
 from schemas.rows import OccupancyState
