@@ -78,7 +78,7 @@ def _reads(codecs: Codecs, record: bytes) -> bool:
     try:
         return isinstance(codecs.decode(record), Room)
     except SchemaNotCached:
-        return True  # rows' schemas are not kept in history; its bytes are compared all the same
+        return True  # a snapshot keeps its rows' schemas; should one be missing, the bytes are compared all the same
     except Undecodable:
         return False
 
