@@ -1,7 +1,8 @@
 """`GET /v1/events`: the building as server-sent events. First everything, then each room that changed, and how current it is.
 
-Events: `building` (BuildingView), `room` (RoomView), `status` (StatusView). A client that reconnects gets everything again, so
-`Last-Event-ID` is not needed. A client that reads slowly gets fewer, newer pictures; one that reads nothing is dropped.
+Events: `building` (BuildingView), `room` (RoomView), `status` (StatusView). Once a room is gone `building` comes again. A client
+that reconnects gets everything again, so `Last-Event-ID` is not needed. A client that reads slowly gets fewer, newer pictures;
+one that reads nothing is dropped.
 """
 
 from __future__ import annotations
@@ -100,11 +101,12 @@ async def events(request: web.Request) -> web.StreamResponse:
     with live.subscribe() as feed:
         await response.prepare(request)
         try:
+            shown = set(replica.infos)
             await _send(response, f"retry: {_RECONNECT_MS}\n\n".encode() + _event("building", building_view(replica, clock())))
             while not live.closing:
                 changed = await feed.next(HEARTBEAT)
                 if changed:
-                    await _send(response, _rooms(request, changed))
+                    await _send(response, _news(request, changed, shown))
                     await asyncio.sleep(PACE.total_seconds())
                 elif not live.closing:
                     await _send(response, b": still here\n\n" + _event("status", status_view(replica, clock())))
@@ -118,8 +120,14 @@ async def events(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _rooms(request: web.Request, changed: list[str]) -> bytes:
+def _news(request: web.Request, changed: list[str], shown: set[str]) -> bytes:
+    """The changed rooms, or everything when one of them that the client was shown is gone. Keeps `shown` as it is then."""
     replica, now = request.app[REPLICA], request.app[CLOCK]()
+    gone = any(room_id in shown and room_id not in replica.infos for room_id in changed)
+    shown.clear()
+    shown.update(replica.infos)
+    if gone:
+        return _event("building", building_view(replica, now))
     views = (room_view(replica, room_id, now) for room_id in changed)
     return b"".join(_event("room", view) for view in views if view is not None)
 

@@ -14,7 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from api import live
 from api.app import create_app
 from api.live import LIVE
+from api.replica import Change
 from schemas.records import Kind
+from streams import topics
 from tests.unit.api.building import Building
 from tests.unit.api.conftest import Client
 
@@ -57,6 +59,18 @@ async def test_a_slow_client_gets_one_new_picture_for_many_changes(client: Clien
             building.sense(Kind.temperature_c, value / 100)
         _, room = await next_event(response)
         assert room["readings"]["temperature_c"]["value"] == 9.99
+
+
+async def test_a_room_that_is_gone_leaves_the_open_pages(client: Client, building: Building) -> None:
+    async with client.get("/v1/events") as response:
+        await next_event(response)
+        building.replica.apply([Change(topics.ROOMS.name, "2", None)])
+        name, whole = await next_event(response)
+        assert (name, [room["room_id"] for room in whole["rooms"]]) == ("building", ["1", "10", "11"])
+        building.sense(Kind.temperature_c, 21.5)  # of a room nobody is shown any more
+        building.sense(Kind.temperature_c, 21.5, 1, "1")
+        name, room = await next_event(response)
+        assert (name, room["room_id"]) == ("room", "1")
 
 
 async def test_a_quiet_building_says_that_it_is_still_there(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
