@@ -163,7 +163,7 @@ def _unparked(room: Room, device_id: int, position: Position, now: datetime) -> 
         return room
     room = replace(room, parked=tuple(p for p in room.parked if p.reading.device_id != device_id))
     for parked in waiting:
-        room = _absorbed(room, parked.reading, position, parked.logged_at, now)
+        room = _absorbed(room, parked.reading, position, min(parked.logged_at, now), now)
     return room
 
 
