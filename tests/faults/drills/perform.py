@@ -31,7 +31,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     stand.ended.clear()
     stand.faults.clear()
     stand.moments.clear()
-    await stand.settle()
+    await stand.settle(rest_s=0.0)  # the last drill left it at rest
     heard = {device_id: len(point.heard) for device_id, point in stand.field.points.items()}
     stood = {device_id: point.value for device_id, point in stand.field.points.items()}
     stand.sow()

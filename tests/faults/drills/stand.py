@@ -142,8 +142,8 @@ class Stand:
 
         return self.codecs.encode(Reading(1, Kind.motion, 0.0, datetime.now(UTC)))[:5]
 
-    async def settle(self) -> Page:
-        """Wait until every role has done everything there is to do, then turn the page of the books."""
+    async def settle(self, rest_s: float = _REST_S) -> Page:
+        """Wait until every role has done everything there is to do, for `rest_s`, then turn the page of the books."""
         deadline = time.monotonic() + _SETTLE_S
         before: Any = None
         since = time.monotonic()
@@ -151,7 +151,7 @@ class Stand:
             state, waiting = await asyncio.to_thread(self._state)
             if waiting or state != before:
                 since = time.monotonic()
-            elif time.monotonic() - since >= _REST_S:
+            elif time.monotonic() - since >= rest_s:
                 break
             if time.monotonic() > deadline:
                 raise NotSettled(f"after {_SETTLE_S:.0f} s still waiting: {waiting or 'events keep coming'}")
