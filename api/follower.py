@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import wait
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
@@ -174,14 +175,17 @@ class Follower:
             begins = admin.list_offsets(dict.fromkeys(partitions, _BEGIN), request_timeout=_KAFKA_TIMEOUT_S)
             group = admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(ROOMS_GROUP, partitions)], request_timeout=_KAFKA_TIMEOUT_S
-            )[ROOMS_GROUP].result(_KAFKA_TIMEOUT_S)
+            )[ROOMS_GROUP]
             described = admin.describe_topics(TopicCollection([ROOM_EVENTS.name]), request_timeout=_KAFKA_TIMEOUT_S)
-            log_id = str(described[ROOM_EVENTS.name].result(_KAFKA_TIMEOUT_S).topic_id)
+            asked = [*ends.values(), *begins.values(), group, *described.values()]
+            if wait(asked, timeout=3 * _KAFKA_TIMEOUT_S).not_done:
+                self._on_loop(self._trouble("Kafka does not answer: no reply in time"))
+                return admin  # let go with a request under way it would crash the process when the answer comes
             state = LogState(
-                begins={tp.partition: future.result(_KAFKA_TIMEOUT_S).offset for tp, future in begins.items()},
-                ends={tp.partition: future.result(_KAFKA_TIMEOUT_S).offset for tp, future in ends.items()},
-                committed={tp.partition: tp.offset for tp in group.topic_partitions if tp.offset >= 0},
-                log_id=log_id,
+                begins={tp.partition: future.result().offset for tp, future in begins.items()},
+                ends={tp.partition: future.result().offset for tp, future in ends.items()},
+                committed={tp.partition: tp.offset for tp in group.result().topic_partitions if tp.offset >= 0},
+                log_id=str(described[ROOM_EVENTS.name].result().topic_id),
             )
         except (KafkaException, TimeoutError) as error:
             self._on_loop(self._trouble(f"Kafka does not answer: {error or 'no reply in time'}"))

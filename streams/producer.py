@@ -117,7 +117,11 @@ def _settle(written: asyncio.Future[Written], outcome: Written | SendFailed) -> 
 
 async def log_id(settings: Settings, topic: str, timeout_s: float = 10.0) -> str:
     """Kafka's id of a topic: a topic deleted and created again is a new log. Raises `KafkaException` when there is none."""
+    return await asyncio.to_thread(_log_id, settings, topic, timeout_s)
+
+
+def _log_id(settings: Settings, topic: str, timeout_s: float) -> str:
+    """Ask in a thread of its own: the client must outlive its request, or librdkafka crashes the process when the answer comes."""
     admin = AdminClient(dict(settings.librdkafka))
     answer = admin.describe_topics(confluent_kafka.TopicCollection([topic]), request_timeout=timeout_s)[topic]
-    description = await asyncio.to_thread(answer.result, timeout_s)
-    return str(description.topic_id)
+    return str(answer.result(2 * timeout_s).topic_id)
