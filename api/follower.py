@@ -58,6 +58,7 @@ class Follower:
         clock: Callable[[], datetime],
     ) -> None:
         self._settings, self._codecs, self._on_log, self._replica, self._clock = settings, codecs, on_log, replica, clock
+        self._retired: list[AdminClient] = []
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -166,7 +167,7 @@ class Follower:
     def _look(self, admin: AdminClient) -> AdminClient | None:
         """Measure the replica against the rooms' log. Everything read before was applied before.
 
-        Returns the client to use next time; None after a failure, for librdkafka's admin client keeps the leader epochs it knows
+        Returns the client to use next time; None when it is fenced, for librdkafka's admin client keeps the leader epochs it knows
         and is refused (FENCED_LEADER_EPOCH) for ever once a broker came back with newer ones.
         """
         partitions = [TopicPartition(ROOM_EVENTS.name, number) for number in range(ROOM_PARTITIONS)]
@@ -189,7 +190,10 @@ class Follower:
             )
         except (KafkaException, TimeoutError) as error:
             self._on_loop(self._trouble(f"Kafka does not answer: {error or 'no reply in time'}"))
-            return None
+            if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                self._retired.append(admin)  # kept: letting a client go whose request failed can crash librdkafka
+                return None
+            return admin
         self._on_loop(self._measure(state))
         return admin
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from functools import cache
 from typing import Any
 
 import confluent_kafka
@@ -121,7 +122,12 @@ async def log_id(settings: Settings, topic: str, timeout_s: float = 10.0) -> str
 
 
 def _log_id(settings: Settings, topic: str, timeout_s: float) -> str:
-    """Ask in a thread of its own: the client must outlive its request, or librdkafka crashes the process when the answer comes."""
-    admin = AdminClient(dict(settings.librdkafka))
+    admin = _admin(tuple(sorted(settings.librdkafka.items())))
     answer = admin.describe_topics(confluent_kafka.TopicCollection([topic]), request_timeout=timeout_s)[topic]
     return str(answer.result(2 * timeout_s).topic_id)
+
+
+@cache
+def _admin(config: tuple[tuple[str, str], ...]) -> AdminClient:
+    """One client for the life of the process: letting one go whose request failed can crash librdkafka in its main thread."""
+    return AdminClient(dict(config))
