@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from agents.history_rows import COMMANDS, ROOM_EVENTS, Raw, Row, Table, command_row, room_event_row
 from agents.history_store import Allowance, Store, keep_snapshot, rooms_in_snapshot
-from schemas.codecs import Codecs
+from schemas.codecs import HEADER, Codecs
 from schemas.errors import BuildingError, RegistryUnavailable, Undecodable, UnknownSchema
 from schemas.rows import Room
 from streams import topics
@@ -37,7 +37,6 @@ _ROWS_IN_HAND = 50_000  # decoded and not yet saved: a day's backlog must not fi
 _REGISTRY_PAUSE_S = 2.0
 _SNAPSHOT_CHECK_S = 60.0
 _LONGEST_OUTAGE_S = timedelta(days=30).total_seconds()
-_HEADER = 5
 _logger = logging.getLogger(__name__)
 
 RowOf = Callable[[Raw, Struct | None], Row]
@@ -124,7 +123,7 @@ class Historian:
             record = await decode(self._settings.registry, codecs, value)
         except (Undecodable, UnknownSchema):
             return None
-        schema_id = int.from_bytes((value or b"")[1:_HEADER], "big")
+        schema_id = int.from_bytes((value or b"")[1:HEADER], "big")
         if schema_id not in self._schemas_kept:
             schemas[schema_id] = codecs.schema_json(schema_id)
         return record

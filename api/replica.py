@@ -15,6 +15,7 @@ from msgspec import Struct
 from schemas.records import Beacon, Device, Policy, Position, RoomInfo
 from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
 from streams import topics
+from streams.positions import position_of
 
 FOLLOWED = (
     topics.TABLE_ROOMS, topics.TABLE_OCCUPANCY, topics.TABLE_AVERAGES, topics.TABLE_ACTUATION,
@@ -44,11 +45,6 @@ class LogState(Struct, frozen=True):
     ends: Mapping[int, int]
     committed: Mapping[int, int]
     log_id: str | None = None
-
-
-def position_of(row: Room | OccupancyRow | AveragesRow | ActuationRow) -> Position:
-    """The log position a row stands at."""
-    return row.occupancy.position if isinstance(row, OccupancyRow) else row.position
 
 
 class Replica:

@@ -30,7 +30,8 @@ PUBLIC: tuple[type[msgspec.Struct], ...] = (
 )  # fmt: skip
 """Every record that travels on a topic by itself; each has a subject named like its full name."""
 _BY_NAME = {f"{NAMESPACE}.{cls.__name__}": cls for cls in PUBLIC}
-_HEADER = 5
+HEADER = 5
+"""Bytes before the Avro body: 0x00 and the schema id."""
 _MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -96,7 +97,7 @@ class Codecs:
 
     def writes(self, cls: type[msgspec.Struct], data: bytes) -> bool:
         """Whether `data` is headed as a record of this class in today's own schema."""
-        return len(data) > _HEADER and data[0] == 0 and self._own.get(int.from_bytes(data[1:_HEADER], "big")) is cls
+        return len(data) > HEADER and data[0] == 0 and self._own.get(int.from_bytes(data[1:HEADER], "big")) is cls
 
     def knows(self, schema_id: int) -> bool:
         """Whether `decode` can read bodies of this id."""
@@ -122,27 +123,27 @@ class Codecs:
 
     def decode(self, data: bytes | None) -> Any:
         """The record in `data`. Raises `SchemaNotCached` for an id not yet learnt, `Undecodable` for anything broken."""
-        read = self._by_header.get(data[:_HEADER]) if data else None
+        read = self._by_header.get(data[:HEADER]) if data else None
         if read is None or data is None:
             return self._decode_foreign(data)
         try:
-            record, end = read(data, _HEADER)
+            record, end = read(data, HEADER)
         except Exception as error:  # a broken body can raise nearly anything inside an Avro reader
-            raise Undecodable(f"schema id {int.from_bytes(data[1:_HEADER], 'big')}: {error!r}") from error
+            raise Undecodable(f"schema id {int.from_bytes(data[1:HEADER], 'big')}: {error!r}") from error
         if end == len(data):
             return record
         raise _too_long(record, end, data)
 
     def _decode_foreign(self, data: bytes | None) -> Any:
         """Decode what was not written with today's schemas."""
-        if data is None or len(data) < _HEADER or data[0] != 0:
+        if data is None or len(data) < HEADER or data[0] != 0:
             raise Undecodable("not in Confluent wire format" if data else "empty value")
-        schema_id = int.from_bytes(data[1:_HEADER], "big")
+        schema_id = int.from_bytes(data[1:HEADER], "big")
         if schema_id not in self._writers:
             raise SchemaNotCached(schema_id)
         cls, writer = self._writers[schema_id]
         source = io.BytesIO(data)
-        source.seek(_HEADER)
+        source.seek(HEADER)
         try:
             record = msgspec.convert(fastavro.schemaless_reader(source, writer, _parsed(subject_of(cls))), cls)
         except Exception as error:

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from schemas.codecs import HEADER
 from schemas.records import Position
 from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
 
 Row = Room | OccupancyRow | AveragesRow | ActuationRow
-_HEADER = 5
 
 
 def position_of(row: Row) -> Position:
@@ -23,7 +23,7 @@ def peek_position(data: bytes) -> Position:
 
     Holds for our own schemas only (`tests/unit/test_positions.py`). Raises `IndexError` or `UnicodeDecodeError` on broken bytes.
     """
-    length, at = _long(data, _HEADER)
+    length, at = _long(data, HEADER)
     end = at + length
     partition, at = _long(data, end)
     offset, at = _long(data, at)

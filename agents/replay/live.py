@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agents.replay.differing import first_difference
 from agents.replay.stored import known_codecs
-from schemas.codecs import Codecs, body_of
+from schemas.codecs import HEADER, Codecs, body_of
 from schemas.errors import BuildingError, SchemaNotCached, Undecodable
 from schemas.records import Position
 from schemas.rows import Room
@@ -18,8 +18,6 @@ from streams.database import connection
 from streams.positions import peek_position, supersedes
 from streams.settings import Settings
 from streams.topics import TABLE_ROOMS
-
-_HEADER = 5
 
 
 class KafkaUnreachable(BuildingError):
@@ -92,7 +90,7 @@ def check(rows: Mapping[str, Kept], replayed: Mapping[str, Room]) -> Checked:
             behind[room_id] = (
                 f"the table stands at {_place(kept.position)}, history at {_place(room.position) if room else 'nothing'}"
             )
-        elif body_of(room) == kept.record[_HEADER:]:
+        elif body_of(room) == kept.record[HEADER:]:
             equal += 1
         else:
             differing[room_id] = first_difference(_read_today(kept.record), room) or "the bytes differ, the fields do not"
@@ -100,7 +98,7 @@ def check(rows: Mapping[str, Kept], replayed: Mapping[str, Room]) -> Checked:
 
 
 def _read_today(record: bytes) -> object:
-    schema_id = int.from_bytes(record[1:_HEADER], "big")
+    schema_id = int.from_bytes(record[1:HEADER], "big")
     try:
         return Codecs({Room: schema_id}).decode(record)
     except Undecodable as error:

@@ -9,11 +9,12 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from api.replica import Change, LogState, Replica, beacon_key, position_of
+from api.replica import Change, LogState, Replica, beacon_key
 from infra.building_plan import BEACONS, DEVICES, ROOMS
 from schemas.records import Kind, Position, Reading
 from schemas.rows import Room
 from streams import topics
+from streams.positions import position_of
 from tests.unit.api.building import LOG, NOON, UUID, Building
 
 
