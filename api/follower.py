@@ -11,26 +11,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import wait
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from api.replica import FOLLOWED, Change, LogState, Replica
 from schemas.codecs import Codecs
 from schemas.errors import RegistryUnavailable, SchemaNotCached, Undecodable, UnknownSchema
+from streams.producer import read_log_id
 from streams.registry import look_up
 from streams.settings import Settings
 from streams.topics import ROOM_EVENTS, ROOM_PARTITIONS
@@ -43,7 +33,6 @@ _KAFKA_TIMEOUT_S = 4.0
 _RETRY_S = 1.0
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_BEGIN, _END = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class Follower:
@@ -58,7 +47,6 @@ class Follower:
         clock: Callable[[], datetime],
     ) -> None:
         self._settings, self._codecs, self._on_log, self._replica, self._clock = settings, codecs, on_log, replica, clock
-        self._retired: list[AdminClient] = []
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -83,7 +71,7 @@ class Follower:
             await asyncio.wait({done}, timeout=_KAFKA_TIMEOUT_S)
 
     def _read(self) -> None:
-        config = {
+        consumer = Consumer({
             **self._settings.librdkafka,
             "group.id": "atrium-api-replica",
             "enable.auto.commit": False,
@@ -92,9 +80,10 @@ class Follower:
             "fetch.wait.max.ms": 100,
             "reconnect.backoff.max.ms": 1000,
             "topic.metadata.refresh.interval.ms": 30_000,
-        }
-        admin: AdminClient | None = None
-        consumer = Consumer(config)
+        })  # fmt: skip
+        # Asks what the rooms' group has committed without ever joining it. Not an admin client: one that asks a group's coordinator
+        # aborts the process when the answer comes after its time-out (librdkafka issue 4605).
+        meter = Consumer({**self._settings.librdkafka, "group.id": ROOMS_GROUP, "enable.auto.commit": False})
         try:
             left = self._assign(consumer)
             next_look = 0.0
@@ -104,9 +93,10 @@ class Follower:
                 if changes or self._replica.partitions_left != len(left):
                     self._on_loop(self._take(changes, len(left)))
                 if not left and time.monotonic() >= next_look:
-                    admin = self._look(admin or AdminClient(dict(self._settings.librdkafka)))
+                    self._look(meter)
                     next_look = time.monotonic() + _LOOK_EVERY_S
         finally:
+            meter.close()
             consumer.close()
 
     def _assign(self, consumer: Consumer) -> set[tuple[str, int]]:
@@ -164,38 +154,22 @@ class Follower:
                 return
         raise Undecodable("stopped before its schema was known")
 
-    def _look(self, admin: AdminClient) -> AdminClient | None:
-        """Measure the replica against the rooms' log. Everything read before was applied before.
-
-        Returns the client to use next time; None when it is fenced, for librdkafka's admin client keeps the leader epochs it knows
-        and is refused (FENCED_LEADER_EPOCH) for ever once a broker came back with newer ones.
-        """
+    def _look(self, meter: Consumer) -> None:
+        """Measure the replica against the rooms' log. Everything read before was applied before."""
         partitions = [TopicPartition(ROOM_EVENTS.name, number) for number in range(ROOM_PARTITIONS)]
         try:
-            ends = admin.list_offsets(dict.fromkeys(partitions, _END), request_timeout=_KAFKA_TIMEOUT_S)
-            begins = admin.list_offsets(dict.fromkeys(partitions, _BEGIN), request_timeout=_KAFKA_TIMEOUT_S)
-            group = admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(ROOMS_GROUP, partitions)], request_timeout=_KAFKA_TIMEOUT_S
-            )[ROOMS_GROUP]
-            described = admin.describe_topics(TopicCollection([ROOM_EVENTS.name]), request_timeout=_KAFKA_TIMEOUT_S)
-            asked = [*ends.values(), *begins.values(), group, *described.values()]
-            if wait(asked, timeout=3 * _KAFKA_TIMEOUT_S).not_done:
-                self._on_loop(self._trouble("Kafka does not answer: no reply in time"))
-                return admin  # let go with a request under way it would crash the process when the answer comes
+            marks = {tp.partition: meter.get_watermark_offsets(tp, timeout=_KAFKA_TIMEOUT_S) for tp in partitions}
+            committed = meter.committed(partitions, timeout=_KAFKA_TIMEOUT_S)
             state = LogState(
-                begins={tp.partition: future.result().offset for tp, future in begins.items()},
-                ends={tp.partition: future.result().offset for tp, future in ends.items()},
-                committed={tp.partition: tp.offset for tp in group.result().topic_partitions if tp.offset >= 0},
-                log_id=str(described[ROOM_EVENTS.name].result().topic_id),
+                begins={number: begin for number, (begin, _) in marks.items()},
+                ends={number: end for number, (_, end) in marks.items()},
+                committed={tp.partition: tp.offset for tp in committed if tp.offset >= 0},
+                log_id=read_log_id(self._settings, ROOM_EVENTS.name, _KAFKA_TIMEOUT_S),
             )
         except (KafkaException, TimeoutError) as error:
             self._on_loop(self._trouble(f"Kafka does not answer: {error or 'no reply in time'}"))
-            if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
-                self._retired.append(admin)  # kept: letting a client go whose request failed can crash librdkafka
-                return None
-            return admin
-        self._on_loop(self._measure(state))
-        return admin
+        else:
+            self._on_loop(self._measure(state))
 
     async def _take(self, changes: list[Change], left: int) -> None:
         self._replica.partitions_left = left

@@ -118,10 +118,11 @@ def _settle(written: asyncio.Future[Written], outcome: Written | SendFailed) -> 
 
 async def log_id(settings: Settings, topic: str, timeout_s: float = 10.0) -> str:
     """Kafka's id of a topic: a topic deleted and created again is a new log. Raises `KafkaException` when there is none."""
-    return await asyncio.to_thread(_log_id, settings, topic, timeout_s)
+    return await asyncio.to_thread(read_log_id, settings, topic, timeout_s)
 
 
-def _log_id(settings: Settings, topic: str, timeout_s: float) -> str:
+def read_log_id(settings: Settings, topic: str, timeout_s: float = 10.0) -> str:
+    """`log_id` for a thread. Raises `KafkaException` and `TimeoutError`."""
     admin = _admin(tuple(sorted(settings.librdkafka.items())))
     answer = admin.describe_topics(confluent_kafka.TopicCollection([topic]), request_timeout=timeout_s)[topic]
     return str(answer.result(2 * timeout_s).topic_id)

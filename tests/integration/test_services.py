@@ -118,5 +118,5 @@ def test_the_database_outlives_a_killed_server(provisioned: Services) -> None:
     before = asyncio.run(rooms())
     provisioned.postgres.kill()
     provisioned.postgres.start()
-    assert before == ["1", "10", "11", "2"]
+    assert {"1", "2", "10", "11"} <= set(before)  # beside the rooms other tests recorded
     assert asyncio.run(rooms()) == before
