@@ -49,11 +49,9 @@ class RoomsRole:
         self.codecs = codecs
         self.app: App = create_app("rooms", settings, web_port=settings.rooms_web_port)
         self.tables = declare_tables(self.app, codecs, settings.registry)
-        self.lane = Lane(self.app, ROOM_EVENTS.name)
+        self.lane = Lane(self.app, ROOM_EVENTS.name, shut_at_first=True)
         self.alarms = Alarms()
         self.log_id = ""
-        self.prepared = -1
-        self._preparing: asyncio.Task[None] | None = None
         self.app.agent(self.lane.channel, name="rooms")(self.fold)
         self.app.task(self.ring)
         self.app.on_partitions_revoked.connect(self._on_revoked)
@@ -62,9 +60,7 @@ class RoomsRole:
     async def fold(self, batches: Any) -> None:
         """Fold each batch over the tables as Kafka has them and save what came of it."""
         async for batch in batches:
-            if self._preparing is not None:
-                await asyncio.wait({self._preparing})
-            if batch.stale or self.prepared != batch.generation:
+            if batch.stale:
                 batch.drop()
                 continue
             source = Source(self.log_id, batch.tp.partition)
@@ -128,10 +124,10 @@ class RoomsRole:
         self.alarms.clear()
 
     async def _on_recovered(self, *_: Any, **__: Any) -> None:
-        self._preparing = self.lane.attend(self._prepare(self.app.consumer_generation_id))
+        self.lane.attend(self._prepare(self.app.consumer_generation_id))
 
     async def _prepare(self, generation: int) -> None:
-        """After every assignment: whose log it is, rows to write anew, alarms to set; then batches may come."""
+        """After every assignment: whose log it is, rows to write anew, alarms to set; then the lane opens."""
 
         def stale() -> bool:
             return self.lane.failed or generation != self.app.consumer_generation_id
@@ -144,7 +140,7 @@ class RoomsRole:
         for room_id, room in self.tables.rooms.rows.items():
             if self.tables.rooms.partition(room_id) in owned:
                 self.alarms.set(room_id, alarm_of(room))
-        self.prepared = generation
+        await self.lane.open(generation)
         _logger.info("folding log %s, partitions %s, %d rooms", self.log_id, sorted(owned), len(self.tables.rooms.rows))
         notify(ready=True, status="")
 

@@ -11,8 +11,9 @@
             rows = fold(batch.records)       # changes nothing that lasts
             batch.save(write(rows))          # makes it last; then, and only then, the offset may be committed
 
-One batch is in flight per partition: the next list of a partition waits until the last is saved or dropped. A dropped batch is
-read again by the seek that every rebalance makes, so a batch may be dropped only when it is stale. Saving must be idempotent.
+One batch is in flight per partition: the next list of a partition waits until the last is saved or dropped. Within one assignment
+a partition's batches follow on without a gap: what was dropped, or refused while the lane was shut, is fetched again before
+anything later is taken. Saving must be idempotent.
 """
 
 from __future__ import annotations
@@ -72,9 +73,10 @@ class Batch:
         return not app.lane_consumer.flow_active or self.generation != app.consumer_generation_id
 
     def drop(self) -> None:
-        """Give it up: nothing is committed."""
-        self._dropped = True
+        """Give it up: nothing is committed, and its records come again."""
         if not self.flight.done():
+            self._dropped = True
+            self._lane.expect(self.tp, self.records[0].offset, self.generation)
             self.flight.set_result(None)
 
     def save(self, work: Coroutine[Any, Any, None]) -> None:
@@ -96,8 +98,9 @@ class Batch:
             if not self._lane.failed:
                 self._lane.saved[self.tp] = self.generation, self.records[-1].offset + 1
                 self._lane.app.lane_consumer.lane_done[self.tp] = self.records[-1].offset + 1
+                self.flight.set_result(None)
         except (Stale, asyncio.CancelledError):
-            self._dropped = True
+            pass
         except Exception as error:
             await self._lane.fail(error)
         finally:
@@ -141,10 +144,19 @@ class LaneChannel(faust.Channel[Batch]):
 
 
 class Lane:
-    """One topic of an app, consumed in batches by one agent on `channel`."""
+    """One topic of an app, consumed in batches by one agent on `channel`.
 
-    def __init__(self, app: App, topic: str) -> None:
+    A lane that is `shut_at_first` takes nothing of an assignment until it is opened for its generation.
+    """
+
+    def __init__(self, app: App, topic: str, *, shut_at_first: bool = False) -> None:
         self.app = app
+        self._shut_at_first = shut_at_first
+        self._opened = -1
+        self._next: dict[TP, tuple[int, int]] = {}
+        """Per partition the generation and the offset that the next batch must not begin behind."""
+        self._sought: dict[TP, tuple[int, int]] = {}
+        """Where a gap was sought back to: a gap that stays after that is the log's own (records deleted by retention)."""
         self.topic = app.topic(topic, key_type=bytes, value_type=bytes)
         self.channel = LaneChannel(app, maxsize=64)
         self.failed = False
@@ -156,14 +168,39 @@ class Lane:
         app.lanes[topic] = self
         app.read_topics.add(topic)
 
+    async def open(self, generation: int) -> None:
+        """Take batches of this generation from now on, and fetch again what was refused of it."""
+        self._opened = generation
+        refused = {tp: offset for tp, (since, offset) in self._next.items() if since == generation}
+        if refused:
+            await self.app.lane_consumer.seek_back(refused)
+
+    def expect(self, tp: TP, offset: int, generation: int) -> None:
+        """Take nothing later of this partition in this generation before the record at `offset`."""
+        if generation != self.app.consumer_generation_id:
+            return  # its positions are over: the next assignment has set others
+        since, following = self._next.get(tp, (generation, offset))
+        self._next[tp] = generation, min(offset, following) if since == generation else offset
+
     async def put(self, tp: TP, records: Sequence[LoggedRecord], generation: int) -> None:
-        """Hand over one fetch, fetched in `generation`, once the partition's last batch is done."""
+        """Hand over one fetch, fetched in `generation`, once the partition's last batch is done.
+
+        Faust may fetch a partition it has paused, during a recovery, and seek back only later: what cannot be taken now is
+        never skipped.
+        """
         before = self._in_flight.get(tp)
         if before is not None:
             await asyncio.wait({before.flight})
         batch = Batch(self, tp, records, generation)
-        if batch.stale:
+        if batch.stale or (self._shut_at_first and self._opened != generation):
+            self.expect(tp, records[0].offset, generation)
             return
+        since, following = place = self._next.get(tp, (generation, records[0].offset))
+        if since == generation and records[0].offset > following and self._sought.get(tp) != place:
+            if await self.app.lane_consumer.seek_back({tp: following}):
+                self._sought[tp] = place
+            return
+        self._next[tp] = generation, records[-1].offset + 1
         self._in_flight[tp] = batch
         await self.channel.send(value=batch)
 

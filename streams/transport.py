@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import aiokafka
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -79,6 +80,19 @@ class Consumer(driver.Consumer):
                 return {}, active  # rebalanced since: the seek that came with it reads all of these again
             await self.app.lanes[tp.topic].put(TP(tp.topic, tp.partition), records.pop(tp), generation)
         return records, active
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        # A copy: Faust may pause every partition before the fetch begins, and an empty set means all of them to aiokafka.
+        return await super()._getmany(active_partitions and set(active_partitions), timeout)
+
+    async def seek_back(self, places: Mapping[TP, int]) -> bool:
+        """Fetch on from these offsets; False when a rebalance or an outage came between, after which positions are set anew."""
+        try:
+            await self.seek_wait(dict(places))
+        except (IllegalStateError, KafkaError, TimeoutError) as error:
+            self.log.warning("not sought back to %r: %r", places, error)
+            return False
+        return True
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         yield from super()._filter_tps_with_pending_acks(topics)

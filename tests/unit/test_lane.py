@@ -5,16 +5,17 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import faust
 import pytest
 from faust.types import TP
 
-from streams.lane import Batch
+from streams.lane import Batch, Lane
 from streams.log_watch import LogMadeAnew, LogWatch
 
 PARTITION = TP("a-topic", 3)
 
 
-class Lane:
+class FakeLane:
     """A lane as a batch sees it, in generation 7."""
 
     def __init__(self, *log_ids):
@@ -30,6 +31,9 @@ class Lane:
 
     async def fail(self, error):
         self.failed, self.failure = True, error
+
+    def expect(self, tp, offset, generation):
+        pass
 
 
 async def save(lane, *offsets, generation=7):
@@ -47,7 +51,7 @@ async def save(lane, *offsets, generation=7):
 
 
 async def test_offsets_that_go_back_in_another_log_stop_the_worker():
-    lane = Lane("one", "two")
+    lane = FakeLane("one", "two")
     await lane.app.log_watch.check(PARTITION.topic)
     assert await save(lane, 10, 11)
     assert await save(lane, 12)
@@ -57,7 +61,7 @@ async def test_offsets_that_go_back_in_another_log_stop_the_worker():
 
 
 async def test_offsets_that_go_back_in_the_same_log_are_saved_again():
-    lane = Lane("one", "one")
+    lane = FakeLane("one", "one")
     await lane.app.log_watch.check(PARTITION.topic)
     assert await save(lane, 10, 11)
     assert await save(lane, 10, 11)
@@ -65,7 +69,7 @@ async def test_offsets_that_go_back_in_the_same_log_are_saved_again():
 
 
 async def test_after_a_rebalance_what_was_saved_may_come_again():
-    lane = Lane()
+    lane = FakeLane()
     assert await save(lane, 10, 11)
     assert await save(lane, 10, 11, generation=8)
     assert lane.failure is None
@@ -73,10 +77,115 @@ async def test_after_a_rebalance_what_was_saved_may_come_again():
 
 @pytest.mark.parametrize("offsets", [(12,), (15, 16)])
 async def test_offsets_that_go_on_or_leave_gaps_are_saved(offsets):
-    lane = Lane()
+    lane = FakeLane()
     assert await save(lane, 10, 11)
     assert await save(lane, *offsets)
     assert lane.failure is None
+
+
+class Fetching:
+    """A consumer whose `put`s reach a real lane; `taken` are the offsets an agent was handed, `sought` where it sought back to."""
+
+    def __init__(self, *, shut_at_first=False):
+        self.flow_active, self.lane_done, self.sought, self.seeks = True, {}, [], True
+        app = faust.App("a-test")
+        app.lanes, app.read_topics, app.lane_consumer = {}, set(), self
+        self.lane = Lane(app, PARTITION.topic, shut_at_first=shut_at_first)
+        self.batches = []
+        self.lane.channel = SimpleNamespace(send=self.send)
+
+    async def send(self, *, value):
+        self.batches.append(value)
+
+    async def seek_back(self, places):
+        self.sought.append(places[PARTITION])
+        return self.seeks
+
+    async def put(self, *offsets, generation=7):
+        self.lane.app.consumer_generation_id = generation
+        await self.lane.put(PARTITION, [SimpleNamespace(offset=offset) for offset in offsets], generation)
+
+    def take(self):
+        """The batch an agent gets, or None."""
+        return self.batches.pop(0) if self.batches else None
+
+    def taken(self):
+        """Offsets of the next batch, saved at once."""
+        batch = self.take()
+        if batch is None:
+            return None
+        batch.flight.set_result(None)
+        return [record.offset for record in batch.records]
+
+
+async def test_a_shut_lane_takes_nothing_and_fetches_it_again_when_opened():
+    fetching = Fetching(shut_at_first=True)
+    await fetching.put(10, 11)
+    await fetching.put(12)
+    assert fetching.taken() is None
+    await fetching.lane.open(7)
+    assert fetching.sought == [10]
+    await fetching.put(13)  # fetched before the seek took place
+    assert fetching.taken() is None
+    assert fetching.sought == [10, 10]
+    await fetching.put(10, 11, 12, 13)
+    assert fetching.taken() == [10, 11, 12, 13]
+
+
+async def test_a_lane_opened_for_one_generation_is_shut_for_the_next():
+    fetching = Fetching(shut_at_first=True)
+    await fetching.lane.open(7)
+    await fetching.put(10, generation=8)
+    assert fetching.taken() is None
+    await fetching.lane.open(8)
+    await fetching.put(10, generation=8)
+    assert fetching.taken() == [10]
+
+
+async def test_nothing_overtakes_a_batch_that_was_dropped():
+    fetching = Fetching()
+    await fetching.put(0, 1)
+    fetching.take().drop()
+    await fetching.put(2)
+    assert fetching.taken() is None
+    assert fetching.sought == [0]
+    await fetching.put(0, 1, 2)
+    assert fetching.taken() == [0, 1, 2]
+
+
+async def test_nothing_overtakes_what_came_while_the_flow_was_stopped():
+    fetching = Fetching()
+    await fetching.put(10)
+    assert fetching.taken() == [10]
+    fetching.flow_active = False
+    await fetching.put(11)
+    fetching.flow_active = True
+    await fetching.put(12)
+    assert fetching.taken() is None
+    assert fetching.sought == [11]
+
+
+async def test_a_gap_of_the_logs_own_is_taken_after_one_look():
+    fetching = Fetching()
+    await fetching.put(10)
+    assert fetching.taken() == [10]
+    fetching.seeks = False  # Kafka is away
+    await fetching.put(15)
+    fetching.seeks = True
+    await fetching.put(15)
+    assert fetching.taken() is None
+    assert fetching.sought == [11, 11]
+    await fetching.put(15, 16)
+    assert fetching.taken() == [15, 16]
+
+
+async def test_a_batch_dropped_late_says_nothing_of_the_next_generation():
+    fetching = Fetching()
+    await fetching.put(20, generation=8)
+    assert fetching.taken() == [20]
+    fetching.lane.expect(PARTITION, 10, 7)
+    await fetching.put(21, generation=8)
+    assert fetching.taken() == [21]
 
 
 def test_a_worker_that_crashed_and_hangs_ends_all_the_same():

@@ -18,6 +18,8 @@ from faust.web.drivers.aiohttp import Web
 LEANED_ON = [
     (driver.Consumer, "_new_consumer_thread", "(self) -> "),
     (BaseConsumer, "_wait_next_records", "(self, timeout: float) -> "),
+    (driver.Consumer, "_getmany", "(self, active_partitions: "),
+    (driver.Consumer, "seek_wait", "(self, partitions: "),
     (BaseConsumer, "_filter_tps_with_pending_acks", "(self, topics: "),
     (BaseConsumer, "_new_offset", "(self, tp: "),
     (BaseConsumer, "wait_empty", "(self) -> "),
@@ -52,6 +54,7 @@ WRITTEN_IN = [
     (Store.__post_init__, "self._key_partition"),
     (Store.on_recovery_completed, "self._key_partition.items()"),
     (BaseConsumer.getmany, "await self._wait_next_records(timeout)"),
+    (BaseConsumer._wait_next_records, "await self._getmany("),
     (BaseConsumer._filter_committable_offsets, "self._new_offset(tp)"),
     (BaseConsumer.force_commit, "self._filter_tps_with_pending_acks(topics)"),
     (Recovery.on_recovery_completed, "self.app.on_rebalance_complete.send()"),
