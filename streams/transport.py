@@ -103,6 +103,15 @@ class Consumer(driver.Consumer):
             return self.lane_done.pop(tp, None)
         return super()._new_offset(tp)
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Complain, as Faust does every few seconds, of a partition that is not fetched.
+
+        Its further complaints are about streams that take no event for five minutes. A lane hands its records past Faust's streams
+        and a recovered changelog is read by nobody: both would be called hanging for ever.
+        """
+        if tp.topic in self.app.lanes:
+            self._thread._verify_aiokafka_event_path(now, tp)  # noqa: SLF001 - pinned
+
     async def wait_empty(self) -> None:
         """Finish what the lanes have in flight, then what Faust has, then commit: on revoke and on stop."""
         for lane in self.app.lanes.values():
