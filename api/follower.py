@@ -10,13 +10,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from api.backlog import Backlog, Raw
 from api.replica import FOLLOWED, Change, LogState, Replica
 from schemas.codecs import Codecs
 from schemas.errors import RegistryUnavailable, SchemaNotCached, Undecodable, UnknownSchema
@@ -31,6 +32,7 @@ _POLL_S = 0.2
 _LOOK_EVERY_S = 2.0
 _KAFKA_TIMEOUT_S = 4.0
 _RETRY_S = 1.0
+_UNUSABLE = (Undecodable, UnknownSchema, UnicodeDecodeError, IndexError)
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ class Follower:
         clock: Callable[[], datetime],
     ) -> None:
         self._settings, self._codecs, self._on_log, self._replica, self._clock = settings, codecs, on_log, replica, clock
+        self._backlog = Backlog(codecs, self._decode)
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -90,6 +93,8 @@ class Follower:
             while not self._stop.is_set():
                 messages = consumer.consume(_BATCH, _POLL_S)
                 changes = [change for message in messages if (change := self._change(message, left)) is not None]
+                if not left:
+                    changes = [*self._worked_off(), *changes]
                 if changes or self._replica.partitions_left != len(left):
                     self._on_loop(self._take(changes, len(left)))
                 if not left and time.monotonic() >= next_look:
@@ -125,16 +130,22 @@ class Follower:
                 log.warning("kafka: %s", error)
             return None
         try:
-            key = (message.key() or b"").decode()
-            value = message.value()
-            return Change(message.topic() or "", key, None if value is None else self._decode(value))
-        except (
-            Undecodable,
-            UnknownSchema,
-            UnicodeDecodeError,
-        ) as unusable:  # its writer's consumers dead-letter it; here it is skipped
+            raw = Raw(message.topic() or "", (message.key() or b"").decode(), message.value())
+            return None if left and self._backlog.take(raw) else self._decoded(raw)
+        except _UNUSABLE as unusable:  # its writer's consumers dead-letter it; here it is skipped
             log.warning("skipped %s[%s]@%s: %s", message.topic(), message.partition(), message.offset(), unusable)
             return None
+
+    def _worked_off(self) -> Iterator[Change]:
+        """What the backlog holds; nothing once it has been worked off."""
+        for raw in self._backlog.drain():
+            try:
+                yield self._decoded(raw)
+            except _UNUSABLE as unusable:
+                log.warning("skipped the row of %r in %s: %s", raw.key, raw.topic, unusable)
+
+    def _decoded(self, raw: Raw) -> Change:
+        return Change(raw.topic, raw.key, None if raw.value is None else self._decode(raw.value))
 
     def _decode(self, value: bytes) -> Any:
         while True:
