@@ -20,7 +20,7 @@ from streams.lane import Lane
 from streams.log_watch import LogWatch
 from streams.producer import log_id
 from streams.pulse import SESSION_S, Pulse
-from streams.settings import BadSetting, Settings
+from streams.settings import Settings
 from streams.transport import Consumer, Transport
 
 if TYPE_CHECKING:
@@ -145,21 +145,17 @@ def run(app: App, *, log_level: str = "INFO") -> NoReturn:
 
 
 def _credentials(client: dict[str, str]) -> Credentials | None:
-    """Faust's credentials for the same settings librdkafka gets."""
-    protocol = client.get("security.protocol", "PLAINTEXT").upper()
+    """Faust's credentials for the same settings librdkafka gets, as `read_settings` has checked them."""
+    protocol = client.get("security.protocol", "PLAINTEXT")
     tls = _tls(client) if protocol.endswith("SSL") else None
     if protocol.startswith("SASL_"):
         return faust.SASLCredentials(
-            mechanism=client.get("sasl.mechanism", "PLAIN"),
-            username=client.get("sasl.username"),
-            password=client.get("sasl.password"),
+            mechanism=client["sasl.mechanism"],
+            username=client["sasl.username"],
+            password=client["sasl.password"],
             ssl_context=tls,
         )
-    if protocol == "SSL":
-        return faust.SSLCredentials(tls)
-    if protocol != "PLAINTEXT":
-        raise BadSetting(f"KAFKA_SECURITY_PROTOCOL={protocol!r}: give PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
-    return None
+    return faust.SSLCredentials(tls) if protocol == "SSL" else None
 
 
 def _tls(client: dict[str, str]) -> ssl.SSLContext:

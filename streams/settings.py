@@ -77,13 +77,37 @@ _CLIENT_KEYS = {
 }
 
 
+_SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+"""What both Kafka clients of the building can do."""
+
+
+def _kafka_client(env: Mapping[str, str]) -> dict[str, str]:
+    """Client settings in librdkafka's names. The mechanism is always said: librdkafka's default, GSSAPI, is not aiokafka's."""
+    client = {key: env[name] for name, key in _CLIENT_KEYS.items() if env.get(name)}
+    protocol = client.get("security.protocol", "PLAINTEXT").upper()
+    if protocol not in _SECURITY_PROTOCOLS:
+        raise BadSetting(f"KAFKA_SECURITY_PROTOCOL={protocol!r}: give {', '.join(_SECURITY_PROTOCOLS)}")
+    if "security.protocol" in client:
+        client["security.protocol"] = protocol
+    if not protocol.startswith("SASL_"):
+        return client
+    mechanism = client["sasl.mechanism"] = client.get("sasl.mechanism", "PLAIN").upper()
+    if mechanism not in _SASL_MECHANISMS:
+        raise BadSetting(f"KAFKA_SASL_MECHANISM={mechanism!r}: give {', '.join(_SASL_MECHANISMS)}")
+    for name in ("KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"):
+        if _CLIENT_KEYS[name] not in client:
+            raise BadSetting(f"{name} is not set, but KAFKA_SECURITY_PROTOCOL={protocol} needs it")
+    return client
+
+
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Settings from environment variables. Raises `BadSetting` naming the variable that is wrong."""
     return Settings(
         home=Path(env.get("ATRIUM_HOME") or ".atrium").expanduser().resolve(),
         packages=Path(env.get("ATRIUM_PACKAGES") or f"{env.get('XDG_CACHE_HOME') or '~/.cache'}/atrium").expanduser().resolve(),
         kafka_bootstrap_servers=env.get("KAFKA_BOOTSTRAP_SERVERS") or None,
-        kafka_client={key: env[name] for name, key in _CLIENT_KEYS.items() if env.get(name)},
+        kafka_client=_kafka_client(env),
         database_url=env.get("DATABASE_URL") or None,
         schema_registry_url=env.get("SCHEMA_REGISTRY_URL") or None,
         api_port=_port(env, "ATRIUM_API_PORT"),
