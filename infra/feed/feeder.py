@@ -20,11 +20,11 @@ from msgspec import Struct
 from agents.recordings.follower import Follower
 from agents.recordings.progress import Progress
 from agents.recordings.recording import Recording, Row
+from infra.feed.errors import Doubled, FeedBroken, RowsMissing, TimeRunsBack, TraceLost
 from infra.feed.introduce import Wanted, introduce
 from infra.feed.log import Appender, RoomLog, SendStopped
 from infra.feed.notes import Note, read_notes, take_room, write_note
 from schemas.codecs import Codecs
-from schemas.errors import BuildingError
 from schemas.records import Clock
 from schemas.rows import Room
 from streams.compacted import last_values
@@ -64,36 +64,6 @@ class Fed(Struct, kw_only=True):
     readings: int = 0
     took_s: float = 0.0
     interrupted: bool = False
-
-
-class TimeRunsBack(BuildingError):
-    """The room's time has passed the recording's."""
-
-    reason = "time_runs_back"
-
-
-class Doubled(BuildingError):
-    """The room's log has a reading of the recording twice."""
-
-    reason = "doubled"
-
-
-class RowsMissing(BuildingError):
-    """The room's log lacks rows that were sent."""
-
-    reason = "rows_missing"
-
-
-class TraceLost(BuildingError):
-    """Nobody can tell any more how far a recording came."""
-
-    reason = "trace_lost"
-
-
-class FeedBroken(BuildingError):
-    """A feed ended before its end; how far it came will be read from the log."""
-
-    reason = "feed_broken"
 
 
 Watch = Callable[[Fed], None]

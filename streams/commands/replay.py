@@ -146,12 +146,12 @@ def _compare(files: tuple[Path, ...], mapping_name: str, span: Span, policy: Pat
 
     after = read_policy_file(policy)
     before: Altered = read_policy_file(against) if against else lambda stored: stored
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     lives = _files_twice(files, mapping_name, before, after) if files else _history_twice(span, before, after)
-    took_s = time.perf_counter() - started
+    took_s, busy_s = time.perf_counter() - started, time.process_time() - processor
     drawing = tell_differences(lives, policy.stem, click.get_text_stream("stdout"))
     events = sum(life.events for side in (lives.before, lives.after) for life in side.values())
-    click.echo(f"{events:,} events lived in {took_s:.1f} s")
+    click.echo(f"{events:,} events lived in {took_s:.1f} s ({busy_s:.1f} s of processor time)")
     if plot is not None:
         plot.write_text(drawing, encoding="utf-8")
         click.echo(f"drawn into {plot}")

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from agents.recordings.mapping import UCI_OCCUPANCY, read_mapping
 from agents.recordings.recording import read_recording
 from agents.rules.fold import LoggedEvent, fold_batch
-from infra.feed.feeder import Order, TimeRunsBack
+from infra.feed.errors import TimeRunsBack
+from infra.feed.feeder import Order
 from infra.feed.feeder import feed as feed_order
 from infra.feed.introduce import WrongClock
 from infra.feed.log import RoomLog
