@@ -130,5 +130,8 @@ def read_log_id(settings: Settings, topic: str, timeout_s: float = 10.0) -> str:
 
 @cache
 def _admin(config: tuple[tuple[str, str], ...]) -> AdminClient:
-    """One client for the life of the process: letting one go whose request failed can crash librdkafka in its main thread."""
-    return AdminClient(dict(config))
+    """One client for the life of the process: letting one go whose request failed can crash librdkafka in its main thread.
+
+    It keeps quiet while Kafka is away: whoever asks says so, once.
+    """
+    return AdminClient({**dict(config), "log_level": "2"})

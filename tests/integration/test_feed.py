@@ -9,7 +9,6 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -157,12 +156,12 @@ def _when(logged: LoggedEvent) -> datetime:
 
 def test_a_feeder_killed_again_and_again_feeds_every_reading_once(building, codecs):
     command = [sys.executable, "-m", "streams.cli", "feed", str(DATATEST), "--room", "killed", "--speed", "30000"]
-    env = {**os.environ, **environment(building)}
+    env = {**os.environ, **environment(building), "PYTHONFAULTHANDLER": "1"}
     log, killed_at = RoomLog(building, "killed"), []
     begin = log.ends()[1]
     for least in (1, 1500, 4000, 4010, 9000):
-        feeder = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wait_until(partial(_has_grown, log, begin + least), "some is fed", 30, 0.01)
+        feeder = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until_fed(feeder, log, begin + least)
         feeder.kill()
         feeder.communicate()
         killed_at.append(feeder.returncode)
@@ -177,20 +176,35 @@ def test_a_feeder_killed_again_and_again_feeds_every_reading_once(building, code
     assert "already" in cli(building, DATATEST, "--room", "killed").output
 
 
-def _has_grown(log: RoomLog, end: int) -> bool:
-    return log.ends()[1] >= end
+def wait_until_fed(feeder: subprocess.Popen[str], log: RoomLog, end: int) -> None:
+    """Until the log has grown so far; fails with what the feeder says, or where it hangs."""
+    try:
+        wait_until(lambda: feeder.poll() is not None or log.ends()[1] >= end, "so much is fed", 60, 0.01)
+    except AssertionError as late:
+        raise AssertionError(f"{late}; the feeder:\n{said_by(feeder)}") from None
+    assert feeder.poll() is None, f"the feeder has ended:\n{said_by(feeder)}"
+
+
+def said_by(feeder: subprocess.Popen[str], within_s: float = 0.0) -> str:
+    """Everything a feeder says to its end; one that does not end in time is made to say where it is."""
+    try:
+        out, err = feeder.communicate(timeout=within_s)
+    except subprocess.TimeoutExpired:
+        feeder.send_signal(signal.SIGABRT)
+        out, err = feeder.communicate(timeout=10)
+    return out + err
 
 
 def test_ctrl_c_says_how_far_it_came_and_the_same_command_goes_on_there(building):
     command = [sys.executable, "-m", "streams.cli", "feed", str(DATATEST), "--room", "stopped", "--speed", "3000"]
-    env = {**os.environ, **environment(building)}
+    env = {**os.environ, **environment(building), "PYTHONFAULTHANDLER": "1"}
     log = RoomLog(building, "stopped")
     begin = log.ends()[1]
     feeder = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(partial(_has_grown, log, begin + 50), "some is fed", 30)
+    wait_until_fed(feeder, log, begin + 50)
     feeder.send_signal(signal.SIGINT)
-    out, _ = feeder.communicate(timeout=20)
-    assert feeder.returncode == 130
+    out = said_by(feeder, within_s=60)
+    assert feeder.returncode == 130, out
     assert "interrupted after row" in out
     row = int(out.split("interrupted after row ")[1].split()[0].replace(",", ""))
     went_on = cli(building, DATATEST, "--room", "stopped")
