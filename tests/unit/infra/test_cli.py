@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -14,11 +15,33 @@ from streams.cli import LATE, main
 from streams.worker import ROLES, Role, UnknownRole, role_named
 
 
-@pytest.mark.parametrize("words", [[], *([name] for name in (*main.commands, *LATE))])
-def test_every_command_explains_itself(words: list[str]) -> None:
+def commands_under(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A command and everything below it, by what a person types after `atrium`."""
+    yield words, command
+    if isinstance(command, click.Group):
+        with click.Context(command) as context:
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None
+                yield from commands_under(below, (*words, name))
+
+
+COMMANDS = dict(commands_under(main))
+
+
+def test_the_commands_are_all_there() -> None:
+    assert {words[0] for words in COMMANDS if words} == {*main.commands, *LATE}
+    assert {("devices", "change"), ("policies", "import"), ("rooms", "show")} < COMMANDS.keys()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "atrium")
+def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
     answer = CliRunner().invoke(main, [*words, "--help"])
     assert answer.exit_code == 0
-    assert "Usage:" in answer.output
+    assert " ".join(["Usage: main", *words]) in answer.output
+    purpose = (COMMANDS[words].help or "").split()
+    assert purpose
+    assert " ".join(purpose[:4]) in " ".join(answer.output.split())
 
 
 @pytest.mark.parametrize("role", ROLES.values(), ids=list(ROLES))
