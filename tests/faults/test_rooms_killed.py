@@ -1,5 +1,6 @@
 """Whatever happens to rooms workers and the broker: the tables equal the offline fold, and no command has two contents."""
 
+import os
 import random
 import time
 
@@ -25,8 +26,11 @@ def load(stack, codecs, request):
     return load
 
 
-def test_killed_at_ten_random_moments_in_mid_stream(stack, load):
-    moments = random.Random(7)
+def test_killed_at_ten_random_moments_in_mid_stream(stack, load, record_property):
+    seed = int(os.environ.get("ATRIUM_TEST_SEED") or random.randrange(1_000_000))
+    print(f"the same moments again: ATRIUM_TEST_SEED={seed}")
+    record_property("seed", seed)
+    moments = random.Random(seed)
     worker = Running(role_part("rooms", stack), stack.home / "logs")
     try:
         for _ in range(10):
