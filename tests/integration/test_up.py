@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,7 @@ class Building:
         self.up: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.began_at = datetime.now(UTC)
         with self.output.open("wb") as output:
             self.up = subprocess.Popen(
                 [*ATRIUM, "up"], env=self.env, stdout=output, stderr=output, cwd=ROOT, start_new_session=True
@@ -100,6 +104,51 @@ def home() -> Iterator[Building]:
     with building() as made:
         made.start()
         yield made
+
+
+def readme_curls() -> list[str]:
+    """The README's curl lines, each after the variables it may use."""
+    variables, lines = "", []
+    for line in (ROOT / "README.md").read_text().splitlines():
+        if re.match(r"[A-Z]+=", line):
+            variables += f"{line}\n"
+        elif line.startswith("curl "):
+            lines.append(variables + line)
+    return lines
+
+
+def run_curl(home: Building, line: str) -> str:
+    """What a line of the README prints; what streams without end is read for a moment."""
+    endless = "curl -N " in line
+    command = line.replace("localhost:8080", f"localhost:{home.settings.api_port}")
+    command = command.replace("curl ", f"curl --silent --show-error --max-time {2 if endless else 10} ")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == (28 if endless else 0), (line, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl: apt-get install curl")
+def test_the_readmes_curl_lines_answer_live_values(home: Building, record_property: Callable[[str, object], None]) -> None:
+    def read_at() -> datetime | None:
+        temperature = json.loads(run_curl(home, "curl http://localhost:8080/v1/rooms/2"))["readings"]["temperature_c"]
+        return datetime.fromisoformat(temperature["at"]) if temperature else None
+
+    wait_until(lambda: (at := read_at()) and at > home.began_at, "room 2 has a temperature of this run")
+    took_s = (datetime.now(UTC) - home.began_at).total_seconds()
+    print(f"live values {took_s:.1f} s after the start")
+    record_property("start_to_live_values_s", round(took_s, 1))
+
+    answers = {re.findall(r"localhost:8080([/\w]+)", line)[0]: run_curl(home, line) for line in readme_curls()}
+    assert set(answers) == {
+        "/v1/rooms/2", "/v1/events", "/sensor_get_humidity", "/open_blinds", "/read_percentage_blinds",
+    }  # fmt: skip
+    assert json.loads(answers["/v1/rooms/2"])["room_id"] == "2"
+    assert "data:" in answers["/v1/events"]
+    humidity = json.loads(answers["/sensor_get_humidity"])
+    assert humidity["success"] is True
+    assert 20 < humidity["value"] < 100
+    assert json.loads(answers["/open_blinds"]) == {"success": True}
+    assert json.loads(answers["/read_percentage_blinds"]) == {"success": True, "percentage": 100, "value": 100}
 
 
 def test_status_tells_every_part_with_pid_and_port(home: Building) -> None:
