@@ -271,3 +271,43 @@ def test_a_live_room_gets_a_recording_shifted_to_now_and_no_recorded_one_its_tim
     feed(building, "onward", datatest, until_row=10)
     with pytest.raises(TimeRunsBack, match="stands at 2015-02-02 13:28"):
         feed(building, "onward", earlier)
+
+
+def test_shift_to_now_by_command_keeps_the_recordings_pace_goes_on_where_it_stopped_and_feeds_nothing_twice(
+    building, codecs, tmp_path
+):
+    file, mapping = tmp_path / "three.csv", tmp_path / "mapping.yaml"
+    file.write_text("at,motion\n2015-02-02T14:19:00Z,1\n2015-02-02T14:19:01Z,0\n2015-02-02T14:19:02Z,1\n")
+    mapping.write_text(MOTION)
+    log = RoomLog(building, "three")
+    begin = log.ends()[1]
+
+    def run(*more):
+        done = cli(building, file, "--room", "three", "--mapping", mapping, "--shift-to-now", *more)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def fed():
+        return [logged for logged in log.read(codecs, begin, log.ends()[1]) if isinstance(logged.event, Reading)]
+
+    def when_its_stamp_says(logged):
+        return timedelta(milliseconds=-5) < logged.logged_at - logged.event.at < timedelta(seconds=2)
+
+    began = datetime.now(UTC)
+    assert "fed up to row 2 of three.csv into room three: 2 rows" in run("--until", "2015-02-02T14:19:02")
+    first, second = fed()
+    assert first.event.at >= began
+    assert second.event.at - first.event.at == timedelta(seconds=1)
+    assert when_its_stamp_says(first), "it begins now"
+    assert when_its_stamp_says(second), "and keeps its pace: a row sent at once would be logged a second before its time"
+
+    resumed = datetime.now(UTC)
+    assert "fed up to row 3 of three.csv into room three: 1 row, 1 readings" in run()
+    third = fed()[-1]
+    assert third.event.at >= resumed
+    assert when_its_stamp_says(third), "what was left begins now"
+    assert "room three has everything up to row 3 of three.csv already: nothing was fed" in run()
+    assert [logged.event.value for logged in fed()] == [1, 0, 1]
+    wait_caught_up(building)
+    room = room_row(building, codecs, "three")
+    assert (room.policy.clock, room.readings, room.rejected) == (Clock.live, 3, 0)
