@@ -32,10 +32,14 @@ class House:
         for running in self.roles.values():
             running.wait_ready()
 
-    def restart(self) -> None:
-        """kill -9 for every role; each begins anew."""
+    def kill(self) -> None:
+        """kill -9 for every role."""
         for running in self.roles.values():
             running.kill()
+
+    def restart(self) -> None:
+        """kill -9 for every role; each begins anew."""
+        self.kill()
         self.start()
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from agents.carrying import read_topics
 from agents.gateways.log import utc_now
+from infra.simulator.floor import FIRST_VISIT_S
 from schemas.records import DeadLetter, Kind, Reading
 from streams.compacted import read_to_end
 from streams.database import connection
@@ -70,18 +71,28 @@ def sensors(house: House, room_id: str) -> set[int]:
     return {each["device_id"] for reading in readings.values() if reading for each in reading["sensors"]}
 
 
-def at_bus(house: House, device_id: int) -> dict[str, int]:
-    """Telegrams the device got, and how many changed its target, counted behind the gateway."""
+def ask_bus(house: House) -> dict[str, Any]:
+    """What the simulated building counts, behind the gateways."""
 
-    async def run() -> dict[str, int]:
+    async def run() -> dict[str, Any]:
         reader, writer = await asyncio.open_connection("127.0.0.1", house.settings.simulator_port)
         writer.write(msgspec.json.encode({"op": "counts"}) + b"\n")
-        answer = msgspec.json.decode(await reader.readline())
+        answer: dict[str, Any] = msgspec.json.decode(await reader.readline())
         writer.close()
-        counts: dict[str, int] = answer["counts"].get(str(device_id), {"telegrams": 0, "changes": 0})
-        return counts
+        return answer
 
     return asyncio.run(run())
+
+
+def at_bus(house: House, device_id: int) -> dict[str, int]:
+    """Telegrams the device got, and how many changed its target."""
+    counts: dict[str, int] = ask_bus(house)["counts"].get(str(device_id), {"telegrams": 0, "changes": 0})
+    return counts
+
+
+def story_s(house: House) -> float:
+    """How long the simulated building has been going on."""
+    return float(ask_bus(house)["elapsed_s"])
 
 
 def within_2_s(committed: float, condition: Callable[[], object], what: str) -> None:
@@ -116,16 +127,39 @@ def sql_of(house: House, table: str, key: str) -> str:
     return f"INSERT INTO building.{table} ({', '.join(values)}) VALUES ({words})"
 
 
-def test_a_device_added_in_the_database_controls_within_2_s(house: House) -> None:
+def without_valve_and_sensor(house: House) -> tuple[str, str]:
+    """Take the valve and the sensor of room 2 out of the building; the statements that bring them back."""
     in_use(house)
     valve, sensor = sql_of(house, "devices", "2"), sql_of(house, "devices", "12")
     removed = change(house, "DELETE FROM building.devices WHERE device_id IN (2, 12)")
     within_2_s(removed, lambda: 2 not in actuators(house, "2") and 12 not in sensors(house, "2"), "removed devices have left")
+    return valve, sensor
+
+
+def confirms_90(house: House) -> None:
+    wait_until(lambda: actuators(house, "2").get(2, {}).get("last_status") == "done", "the valve confirms")
+    assert actuators(house, "2")[2]["desired_pct"] == 90
+
+
+@pytest.mark.parametrize("restart", ["nothing", "every role"])
+def test_a_device_added_in_the_database_controls_within_2_s(house: House, restart: str) -> None:
+    valve, sensor = without_valve_and_sensor(house)
+    if restart == "every role":
+        house.restart()
+        wait_until(lambda: story_s(house) > FIRST_VISIT_S[2] + 1, "somebody is in room 2, which nobody can see")
     before = at_bus(house, 2)["telegrams"]
     added = change(house, valve, sensor)
     within_2_s(added, lambda: at_bus(house, 2)["telegrams"] > before, "the added sensor made the added valve move")
-    wait_until(lambda: actuators(house, "2").get(2, {}).get("last_status") == "done", "the valve confirms")
-    assert actuators(house, "2")[2]["desired_pct"] == 90
+    confirms_90(house)
+
+
+def test_a_change_committed_while_every_role_is_dead_takes_effect_once_they_are_back(house: House) -> None:
+    valve, sensor = without_valve_and_sensor(house)
+    house.kill()
+    change(house, valve, sensor)
+    house.start()
+    wait_until(lambda: at_bus(house, 2)["telegrams"] > 0, "the sensor added meanwhile made the valve added meanwhile move")
+    confirms_90(house)
 
 
 def test_a_room_added_with_its_devices_stands_within_2_s(house: House) -> None:
