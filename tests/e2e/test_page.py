@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -49,8 +50,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("building")
+def home() -> Iterator[Path]:
+    """Not in pytest's own folder: another session that starts meanwhile shuts that to all but its user."""
+    with tempfile.TemporaryDirectory(prefix="atrium-page-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +66,6 @@ def url(running: tuple[str, datetime]) -> str:
 @pytest.fixture(scope="module")
 def running(browser: Browser, home: Path) -> Iterator[tuple[str, datetime]]:
     """The page's address and when it was printed: the whole building, started anew, after the browser: no story is missed."""
-    for folder in (home, *home.parents[:2]):
-        folder.chmod(0o755)  # PostgreSQL drops root and must pass through
     ports = {f"ATRIUM_{name}_PORT": str(free_port()) for name in PORTS}
     said = home / "said.txt"
     with said.open("w") as out:
