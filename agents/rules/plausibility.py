@@ -7,7 +7,7 @@ from math import isfinite
 
 from msgspec import Struct
 
-from schemas.records import Kind, Reading
+from schemas.records import CommandResult, Kind, Reading
 
 MAX_AHEAD = timedelta(minutes=5)
 """A device's clock may run ahead of the broker's stamp by so much."""
@@ -46,9 +46,18 @@ def refusal(reading: Reading, logged_at: datetime) -> Refusal | None:
             "from_the_future",
             f"device {reading.device_id} says {reading.at:%Y-%m-%dT%H:%M:%SZ}, logged {logged_at:%Y-%m-%dT%H:%M:%SZ}",
         )
-    if not isfinite(reading.value):
-        return Refusal("not_finite", f"device {reading.device_id}: {reading.kind} = {reading.value}")
-    return Refusal(
-        "out_of_range",
-        f"device {reading.device_id}: {reading.kind} = {reading.value:g}, possible are {bounds[0]:g} to {bounds[1]:g}",
-    )
+    return _impossible(reading.device_id, reading.kind, reading.value, bounds)
+
+
+def refusal_of_result(result: CommandResult) -> Refusal | None:
+    """Why what an actuator reports at a command's end cannot be, or None; every actuator's value is a percentage."""
+    low, high = bounds = 0.0, 100.0
+    if result.reported_pct is None or low <= result.reported_pct <= high:
+        return None
+    return _impossible(result.device_id, "reported_pct", result.reported_pct, bounds)
+
+
+def _impossible(device_id: int, what: str, value: float, bounds: tuple[float, float]) -> Refusal:
+    if not isfinite(value):
+        return Refusal("not_finite", f"device {device_id}: {what} = {value}")
+    return Refusal("out_of_range", f"device {device_id}: {what} = {value:g}, possible are {bounds[0]:g} to {bounds[1]:g}")

@@ -15,7 +15,7 @@ from agents.rules.decide import decide
 from agents.rules.devices import change_device
 from agents.rules.intents import refusal_of_intent, with_intent, with_result
 from agents.rules.lamps import after_report, daylight_flags
-from agents.rules.plausibility import Refusal, refusal
+from agents.rules.plausibility import Refusal, refusal, refusal_of_result
 from agents.rules.policy import fault
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Command
@@ -84,6 +84,9 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
                 return _refuse(room, position, refused)
             return _decided(with_intent(room, event, position, now), room_id, position, now)
         case CommandResult():
+            refused = refusal_of_result(event)
+            if refused:
+                return _refuse(room, position, refused)
             return _decided(with_result(room, event, position, now), room_id, position, now)
         case DeviceChanged():
             changed = change_device(room, event, position, now)

@@ -71,7 +71,6 @@ def test_an_intent_out_of_range_is_set_aside() -> None:
     assert [r.reason for r in Story().hand(Kind.valve_pct, 100.5).rejects] == ["out_of_range"]
 
 
-@pytest.mark.xfail(reason="a result's reported_pct is taken as it comes, where the same word as a reading is refused", strict=True)
 @pytest.mark.parametrize(
     ("reported_pct", "reason"), [(float("nan"), "not_finite"), (-0.1, "out_of_range"), (100.1, "out_of_range")]
 )
