@@ -42,3 +42,27 @@ def test_an_event_whose_schema_nobody_knows_is_passed_over(monkeypatch: pytest.M
 
     monkeypatch.setattr(decoding, "look_up", look_up)
     assert read(Codecs(IDS)) is None
+
+
+class Clock:
+    """Time that passes only in sleep."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("grows_until_s", "waits_s"), [(0.0, 1.0), (2.0, 3.0), (float("inf"), 5.0)])
+def test_a_killed_feeders_successor_waits_for_stillness_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, grows_until_s: float, waits_s: float
+) -> None:
+    clock, log = Clock(), RoomLog(cast(Settings, SimpleNamespace(registry="")), "1")
+    monkeypatch.setattr("infra.feed.log.time", clock)
+    monkeypatch.setattr(log, "ends", lambda: (0, round(min(clock.now, grows_until_s) * 10)))
+    assert log.end_at_rest() == round(min(clock.now, grows_until_s) * 10)
+    assert clock.now == pytest.approx(waits_s, abs=0.3)
