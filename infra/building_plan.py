@@ -20,6 +20,7 @@ def _knx(device_id: int, name: str, role: DeviceRole, room: int) -> Device:
     return Device(
         device_id=device_id, revision=FIRST_REVISION, name=name, room_id=str(room), role=role, bus=Bus.knx, line_id=KNX_LINE,
         knx_floor=FLOOR, knx_bloc=room, simulated=True,
+        knx_objects=f"valve_status=5/{FLOOR}/{room}" if role is DeviceRole.radiator_valve else None,
     )  # fmt: skip
 
 

@@ -13,7 +13,11 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """A quantity and its unit; motion is 0 or 1, and so is occupancy_reference: a recording's own truth, which no rule reads."""
+    """A quantity and its unit.
+
+    0 or 1 are motion, rain, alarm, window_open and occupancy_reference: a recording's own truth, which no rule reads. hvac_mode is
+    KNX's number (DPT 20.102: 1 comfort, 2 standby, 3 economy, 4 building protection, 0 automatic).
+    """
 
     unknown = "unknown"
     temperature_c = "temperature_c"
@@ -26,6 +30,13 @@ class Kind(StrEnum):
     valve_pct = "valve_pct"
     level_pct = "level_pct"
     occupancy_reference = "occupancy_reference"
+    slat_pct = "slat_pct"
+    setpoint_c = "setpoint_c"
+    hvac_mode = "hvac_mode"
+    wind_m_s = "wind_m_s"
+    rain = "rain"
+    alarm = "alarm"
+    window_open = "window_open"
 
     __hash__ = str.__hash__  # Enum's own is a Python call, paid several times a reading
 
@@ -156,6 +167,7 @@ class Device(Struct, frozen=True):
     line_id: str
     knx_floor: int | None = None
     knx_bloc: int | None = None
+    knx_objects: str | None = None
     zwave_node: int | None = None
     simulated: bool = False
 

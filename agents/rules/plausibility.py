@@ -23,6 +23,13 @@ PHYSICAL_RANGE: dict[Kind, tuple[float, float]] = {
     Kind.valve_pct: (0.0, 100.0),
     Kind.level_pct: (0.0, 100.0),
     Kind.occupancy_reference: (0.0, 1.0),
+    Kind.slat_pct: (0.0, 100.0),
+    Kind.setpoint_c: (-60.0, 85.0),
+    Kind.hvac_mode: (0.0, 4.0),
+    Kind.wind_m_s: (0.0, 120.0),  # gusts: the record is 113 m/s (Barrow Island, 1996)
+    Kind.rain: (0.0, 1.0),
+    Kind.alarm: (0.0, 1.0),
+    Kind.window_open: (0.0, 1.0),
 }
 """Lowest and highest possible value of each kind, in its unit."""
 

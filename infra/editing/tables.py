@@ -15,7 +15,7 @@ from agents.gateways import knx_mapping, zwave_mapping
 from agents.rules.policy import faults
 from infra.editing.fields import Field, Row, Value, beacon_uuid, choice, clock, flag, number, text, whole, written
 from schemas.codecs import DEFAULT_POLICY, schema_text
-from schemas.records import Bus, Clock, DeviceRole, Policy
+from schemas.records import Bus, Clock, Device, DeviceRole, Policy
 
 State = dict[str, dict[str, Row]]
 """Table name -> key -> row; a policy's row has only the fields that differ from the default."""
@@ -78,6 +78,11 @@ DEVICES = Table(
         Field("line_id", text("the line's id, such as knx-4"), "The line of that network; one gateway process owns it."),
         Field("knx_floor", whole("a floor (KNX middle group)", 0, 7), "KNX: middle group.", required=False),
         Field("knx_bloc", whole("a bloc (KNX sub group)", 0, 255), "KNX: sub group.", required=False),
+        Field(
+            "knx_objects", text("objects such as position=1/2/3 position_status=1/3/3"),
+            "KNX: group objects of its own, function=address[:DPT] ...; they win over floor and bloc (docs/knx.md).",
+            required=False,
+        ),
         Field("zwave_node", whole("a node", 1, 4000), "Z-Wave: node, 1-232 or 256-4000.", required=False),
         Field("simulated", flag, "true or false: whether the simulated building plays it.", required=False, default=False),
     ),
@@ -96,8 +101,9 @@ BEACONS = Table(
 POLICIES = Table("policies", "policy", (_ROOM_ID, *_policy_fields()), ("room_id",))
 TABLES = {table.name: table for table in (ROOMS, DEVICES, BEACONS, POLICIES)}
 
-_ADDRESS = {"knx": ("knx_floor", "knx_bloc"), "zwave": ("zwave_node",), "recorded": ()}
-_ROLES_ON = {"knx": [role.value for role in knx_mapping.ACTIONS], "zwave": [role.value for role in zwave_mapping.REPORTS]}
+_NEEDS = {"knx": (), "zwave": ("zwave_node",), "recorded": ()}
+_MAY = {"knx": ("knx_floor", "knx_bloc", "knx_objects"), "zwave": ("zwave_node",), "recorded": ()}
+_ROLES_ON = {"knx": [role.value for role in knx_mapping.ROLES], "zwave": [role.value for role in zwave_mapping.REPORTS]}
 
 
 def check(state: State, complain: Complain) -> None:
@@ -111,6 +117,7 @@ def check(state: State, complain: Complain) -> None:
     _unique(state, "rooms", ("floor", "number"), complain)
     for key, row in state["devices"].items():
         _check_address(key, row, complain)
+    _check_knx(state, complain)
     _unique(state, "devices", ("line_id", "knx_floor", "knx_bloc", "role"), complain)
     _unique(state, "devices", ("line_id", "zwave_node"), complain)
     for key, row in state["policies"].items():
@@ -128,15 +135,30 @@ def policy_of_row(row: Row) -> Policy:
 
 def _check_address(key: str, row: Row, complain: Complain) -> None:
     bus = str(row["bus"])
-    for field in ("knx_floor", "knx_bloc", "zwave_node"):
-        if field in _ADDRESS[bus] and row[field] is None:
-            complain("devices", key, field, f"a device on {bus} needs one")
-        if field not in _ADDRESS[bus] and row[field] is not None:
+    needs = _NEEDS[bus]
+    if bus == "knx" and (row["knx_objects"] is None or {row["knx_floor"], row["knx_bloc"]} != {None}):
+        needs = ("knx_floor", "knx_bloc")
+    for field in ("knx_floor", "knx_bloc", "knx_objects", "zwave_node"):
+        if field in needs and row[field] is None:
+            complain("devices", key, field, f"a device on {bus} needs one{', or knx_objects' if bus == 'knx' else ''}")
+        if field not in _MAY[bus] and row[field] is not None:
             complain("devices", key, field, f"a device on {bus} has none: leave it empty")
     if isinstance(row["zwave_node"], int) and 232 < row["zwave_node"] < 256:
         complain("devices", key, "zwave_node", "give a node from 1 to 232 (mesh) or from 256 to 4000 (Long Range)")
     if bus in _ROLES_ON and row["role"] not in _ROLES_ON[bus]:
         complain("devices", key, "role", f"no {row['role']} hangs on {bus}: there it is one of {', '.join(_ROLES_ON[bus])}")
+
+
+def _check_knx(state: State, complain: Complain) -> None:
+    """Say what the mapping finds wrong with devices whose rows are well formed."""
+    rows = [
+        (key, row) for key, row in state["devices"].items()
+        if row["bus"] == "knx" and row["role"] in _ROLES_ON["knx"]
+        and (row["knx_objects"] is not None or (row["knx_floor"] is not None and row["knx_bloc"] is not None))
+    ]  # fmt: skip
+    devices = {msgspec.convert({**row, "revision": 0}, Device).device_id: key for key, row in rows}
+    for device, why in knx_mapping.faults(msgspec.convert({**row, "revision": 0}, Device) for _, row in rows):
+        complain("devices", devices[device.device_id], "knx_objects", why)
 
 
 def _unique(state: State, table: str, fields: tuple[str, ...], complain: Complain) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agents.gateways import knx_mapping, zwave_mapping
+from agents.rules.devices import ACTUATES
 from infra.building_plan import DEVICES
 from infra.simulator.reporting import Object
 from schemas.records import Bus, Device, Kind
@@ -24,7 +25,7 @@ class Point(NamedTuple):
 def _points(device: Device) -> list[Point]:
     room = int(device.room_id)
     if device.bus is Bus.knx:
-        kind = knx_mapping.ACTIONS[device.role].kind
+        kind = ACTUATES[device.role]
         status, write = knx_mapping.status_address(device, kind), knx_mapping.write_address(device, kind)
         return [Point(device.device_id, room, kind, device.bus, status, write)]
     return [

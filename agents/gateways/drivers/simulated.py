@@ -13,6 +13,7 @@ import msgspec
 
 from agents.gateways import knx_mapping, zwave_mapping
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Report
+from agents.rules.devices import ACTUATES
 from schemas.records import Bus, Device, DeviceRole, Kind
 
 BLIND_TRAVEL_S = 30.0
@@ -161,7 +162,7 @@ class SimulatedDriver:
 def _status_addresses(device: Device) -> list[tuple[Kind, str]]:
     kinds: tuple[Kind, ...] = zwave_mapping.REPORTS.get(device.role, ())
     if device.bus is Bus.knx:
-        kinds = (knx_mapping.ACTIONS[device.role].kind,) if device.role in knx_mapping.ACTIONS else ()
+        kinds = (ACTUATES[device.role],) if device.role in ACTUATES else ()
     return [(kind, _status_address(device, kind)) for kind in kinds]
 
 

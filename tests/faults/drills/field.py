@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from agents.gateways import knx_mapping
+from agents.rules.devices import ACTUATES
 from infra.simulator.server import Request
 from schemas.records import Bus
 from tests.faults.drills.plan import Plan, devices
@@ -35,7 +36,7 @@ class Field:
         self._by_status: dict[str, Point] = {}
         self._listeners: set[asyncio.StreamWriter] = set()
         for device in (each for number in range(plan.rooms) for each in devices(number) if each.bus is Bus.knx):
-            kind = knx_mapping.ACTIONS[device.role].kind
+            kind = ACTUATES[device.role]
             point = Point(device.device_id, knx_mapping.status_address(device, kind), heard=[])
             self.points[device.device_id] = self._by_status[point.status] = point
             self._by_write[knx_mapping.write_address(device, kind)] = point
