@@ -7,10 +7,11 @@ completed so that each room has a radiator, a blind, a multisensor and a dimmer.
 from __future__ import annotations
 
 from schemas.records import Beacon, Bus, Device, DeviceRole, RoomInfo
+from streams.knx_lines import SIMULATED_KNX_LINE
 
 FLOOR = 4
 ROOM_NUMBERS = (1, 2, 10, 11)
-KNX_LINE = "knx-4"
+KNX_LINE = SIMULATED_KNX_LINE
 ZWAVE_LINE = "zwave-1"
 BEACON_UUID = "b9407f30-f5f8-466e-aff9-25556b57fe6d"
 FIRST_REVISION = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from pathlib import Path
 from infra.part import Part, in_child, open_log
 from infra.status import PartStatus, State
 from schemas.errors import BuildingError
+from streams.notify import METRICS
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _MOST_DOUBLINGS = 10
@@ -53,6 +55,7 @@ class Child:
         self._state = State.waiting
         self._told_ready = asyncio.Event()
         self._text = ""
+        self._metrics: dict[str, float] = {}
         self._restarts = 0
         self._started_at = 0.0
         self._ever_ready = False
@@ -64,6 +67,7 @@ class Child:
         return PartStatus(
             name=self.part.name, state=self._state, pid=self._process.pid if running and self._process else None,
             port=self.part.port, since=self._started_at, restarts=self._restarts, text=self._text, log=str(self.log),
+            metrics=self._metrics,
         )  # fmt: skip
 
     async def keep(self, needs: Mapping[str, Child]) -> None:
@@ -199,6 +203,9 @@ class Child:
                 self._told_ready.set()
             elif line.startswith("STATUS="):
                 self._say(self._state, line.removeprefix("STATUS="))
+            elif line.startswith(METRICS):
+                self._metrics = json.loads(line.removeprefix(METRICS))
+                self._changed()
 
     def _close(self) -> None:
         self._open_gate()

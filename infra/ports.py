@@ -17,6 +17,7 @@ USUAL = {
     "registry": 8081,
     "api": 8080,
     "simulator": 8090,
+    "simulator-knx": 3673,  # UDP; not KNXnet/IP's own 3671: a real installation's telegrams must never meet the simulated ones
     "rooms-web": 6066,
 }
 # Below Linux's ephemeral range (32768-60999): a client that keeps trying a dead server's port could else be given that very port

@@ -8,6 +8,7 @@ import msgspec
 
 from infra.java import Packages, find
 from infra.kafka import kafka_part
+from infra.multicast import why_no_multicast
 from infra.part import Part
 from infra.ports import choose_ports
 from infra.postgres import postgres_part
@@ -34,12 +35,16 @@ def resolve(settings: Settings) -> tuple[list[Part], Settings]:
     if settings.schema_registry_url is None:
         part, found["schema_registry_url"] = registry_part(settings.home, packages(), ports["registry"])
         parts.append(part)
+    knx_port = ports.get("simulator-knx")
+    if knx_port is not None and why_no_multicast(knx_port) is not None:
+        knx_port = None  # the simulated KNX devices are reached in process; `atrium up` says so
     numbers = {
         "kafka_port": ports.get("kafka"),
         "postgres_port": ports.get("postgres"),
         "registry_port": ports.get("registry"),
         "api_port": ports["api"],
         "simulator_port": ports.get("simulator"),
+        "simulator_knx_port": knx_port,
         "rooms_web_port": ports["rooms-web"],
     }
     return parts, msgspec.structs.replace(settings, **found, **numbers)
@@ -54,7 +59,7 @@ def _asked(settings: Settings) -> dict[str, int | None]:
     if settings.schema_registry_url is None:
         asked["registry"] = settings.registry_port
     if settings.simulator_enabled:
-        asked["simulator"] = settings.simulator_port
+        asked |= {"simulator": settings.simulator_port, "simulator-knx": settings.simulator_knx_port}
     return asked
 
 
@@ -72,6 +77,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
         "ATRIUM_API_PORT": settings.api_port,
         "ATRIUM_SIMULATOR_PORT": settings.simulator_port,
+        "ATRIUM_SIMULATOR_KNX_PORT": settings.simulator_knx_port,
+        "ATRIUM_KNX_LINES": settings.knx_lines_file,
+        "ATRIUM_KNX_KEYRING_PASSWORD": settings.knx_keyring_password,
         "ATRIUM_ROOMS_WEB_PORT": settings.rooms_web_port,
         "ATRIUM_SIMULATOR": int(settings.simulator_enabled),
         "ATRIUM_SIMULATOR_SEED": settings.simulator_seed,

@@ -48,6 +48,8 @@ class PartStatus(Struct, frozen=True, kw_only=True):
     text: str
     log: str
     memory_mb: int | None = None
+    metrics: dict[str, float] = {}
+    """What the part counts, by name; `atrium status --json` shows it."""
 
     @property
     def well(self) -> bool:

@@ -72,6 +72,11 @@ def run_up(settings: Settings, env: Mapping[str, str]) -> None:
         terminal.close()
         if late := [part.name for part in status.read(resolved.home).parts if not part.well]:
             console.print(f"[yellow]not well yet: {', '.join(late)}; see atrium status[/]", highlight=False)
+        if resolved.simulator_enabled and resolved.simulator_knx_port is None:
+            console.print(
+                "[yellow]multicast on loopback is not to be had: the simulated KNX devices are reached in process, not by"
+                " KNXnet/IP Routing[/]", highlight=False, soft_wrap=True,
+            )  # fmt: skip
         console.print(_welcome(resolved, url), highlight=False, soft_wrap=True)
 
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from schemas.errors import BuildingError
+from streams.knx_lines import SIMULATED_KNX_LINE, KnxLine, read_lines, simulated_line
 
 
 class BadSetting(BuildingError):
@@ -35,8 +36,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     simulator_enabled: bool = True
     simulator_seed: int = 4
     simulator_speed: float = 1.0
+    simulator_knx_port: int | None = None
+    """UDP port on which the simulated KNX devices speak KNXnet/IP Routing, on loopback; None: they are reached in process."""
+    knx_lines_file: Path | None = None
+    knx_lines: dict[str, KnxLine] = {}
+    knx_keyring_password: str | None = None
     directory_reconcile_s: float = 60.0
     """The directory compares database and Kafka at least so often, whatever it is told."""
+
+    @property
+    def all_knx_lines(self) -> dict[str, KnxLine]:
+        """The lines of the file, and that of the simulated building where it speaks KNXnet/IP."""
+        if self.simulator_knx_port is None:
+            return self.knx_lines
+        return {SIMULATED_KNX_LINE: simulated_line(self.simulator_knx_port, self.simulator_speed), **self.knx_lines}
 
     @property
     def kafka(self) -> str:
@@ -102,7 +115,8 @@ def _kafka_client(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_settings(env: Mapping[str, str]) -> Settings:
-    """Settings from environment variables. Raises `BadSetting` naming the variable that is wrong."""
+    """Settings from environment variables. Raises `BadSetting` naming the variable that is wrong, and `BadKnxLines`."""
+    lines_file = Path(env["ATRIUM_KNX_LINES"]).expanduser().resolve() if env.get("ATRIUM_KNX_LINES") else None
     return Settings(
         home=Path(env.get("ATRIUM_HOME") or ".atrium").expanduser().resolve(),
         packages=Path(env.get("ATRIUM_PACKAGES") or f"{env.get('XDG_CACHE_HOME') or '~/.cache'}/atrium").expanduser().resolve(),
@@ -119,6 +133,10 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         simulator_enabled=_flag(env, "ATRIUM_SIMULATOR", default=True),
         simulator_seed=int(_number(env, "ATRIUM_SIMULATOR_SEED", 4)),
         simulator_speed=_number(env, "ATRIUM_SIMULATOR_SPEED", 1.0),
+        simulator_knx_port=_port(env, "ATRIUM_SIMULATOR_KNX_PORT"),
+        knx_lines_file=lines_file,
+        knx_lines=read_lines(lines_file) if lines_file else {},
+        knx_keyring_password=env.get("ATRIUM_KNX_KEYRING_PASSWORD") or None,
         directory_reconcile_s=_number(env, "ATRIUM_DIRECTORY_RECONCILE_S", 60.0),
     )
 

@@ -11,12 +11,14 @@ from msgspec import Struct
 from agents.gateways.decide import Next, is_there
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Driver
 from agents.gateways.effects import Effects
-from agents.gateways.knx_mapping import NotOnKnx
+from agents.gateways.knx_functions import NotOnKnx
 from agents.gateways.log import utc_now
 from agents.gateways.zwave_mapping import NotOnZwave
 from schemas.commands import Command, Effect
 from schemas.records import Device, EffectState, Kind, ResultStatus
 
+TRIES = 2
+"""A target is told so often to a device that does not get there: the first telegram may have been lost without a sign."""
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 _LOOK_EVERY_S = 0.5
 _GRACE_S = 2.0
@@ -29,6 +31,8 @@ class Ended(Struct, frozen=True):
     status: ResultStatus
     reported_pct: float | None = None
     reason: str = ""
+    confirmed_s: float | None = None
+    """From the telegram to the read-back that confirmed it."""
 
 
 class Reported:
@@ -92,12 +96,12 @@ async def _carry_out(
     *,
     look_first: bool,
 ) -> Ended:
-    pause_s, why = _PAUSE_S, ""
+    pause_s, why, tries = _PAUSE_S, "", 0
     while True:
         if newer.is_set():
             return Ended(ResultStatus.superseded, reason="a newer command came while this one waited for the bus")
         try:
-            if look_first:
+            if look_first and driver.confirms(device, command.kind):
                 value = await driver.read(device, command.kind)
                 if is_there(value, command.target_pct):
                     return Ended(ResultStatus.done, value)
@@ -106,7 +110,12 @@ async def _carry_out(
             await as_owner()
             from_pct = reported.last.get((device.device_id, command.kind))
             await driver.write(device, command.kind, command.target_pct)
-            return await _confirm(command, device, driver, reported, newer, driver.travel_s(device, from_pct, command.target_pct))
+            tries += 1
+            ended = await _confirm(command, device, driver, reported, newer, driver.travel_s(device, from_pct, command.target_pct))
+            if ended.status is not ResultStatus.failed or tries >= TRIES or utc_now() > command.expires_at:
+                return ended
+            look_first = False
+            _logger.warning("device %d is told once more: %s", device.device_id, ended.reason)
         except (DeviceSilent, NotOnKnx, NotOnZwave) as error:
             return Ended(ResultStatus.failed, reason=str(error))
         except BusUnavailable as error:  # the telegram may have gone out, and anything may have happened since: look first
@@ -123,7 +132,8 @@ async def _confirm(
 ) -> Ended:
     """Wait out the travel and read back. Raises `BusUnavailable`."""
     loop = asyncio.get_running_loop()
-    ends = loop.time() + travel_s
+    told_at = loop.time()
+    ends = told_at + travel_s
     arrived = asyncio.ensure_future(reported.wait_until_there(device.device_id, command.kind, command.target_pct))
     interrupted = asyncio.ensure_future(newer.wait())
     try:
@@ -134,11 +144,15 @@ async def _confirm(
     while True:
         try:
             value = await driver.read(device, command.kind)
+            if not driver.confirms(device, command.kind):
+                return Ended(ResultStatus.unverified, value, f"no status object of its own: {value:g} % is an echo")
             if is_there(value, command.target_pct):
-                return Ended(ResultStatus.done, value)
-            last = Ended(ResultStatus.unverified, value, f"asked for {command.target_pct:g} %, reads {value:g} %")
+                return Ended(ResultStatus.done, value, confirmed_s=loop.time() - told_at)
+            last = Ended(ResultStatus.failed, value, f"asked for {command.target_pct:g} %, reads {value:g} %")
         except DeviceSilent as error:
-            last = Ended(ResultStatus.unverified, None, f"not read back: {error}")
+            if not driver.confirms(device, command.kind):
+                return Ended(ResultStatus.unverified, None, f"no status object of its own, and no echo: {error}")
+            last = Ended(ResultStatus.failed, None, f"not read back: {error}")
         if newer.is_set():
             return Ended(ResultStatus.superseded, last.reported_pct, "a newer command came while it was under way")
         if loop.time() > ends + _GRACE_S:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,14 +13,17 @@ from confluent_kafka import KafkaException
 from agents.gateways.actuate import Reported, actuate
 from agents.gateways.decide import Next, decide, refusal_of
 from agents.gateways.devices import Devices
-from agents.gateways.drivers.base import BusUnavailable, Driver, Report
+from agents.gateways.drivers.base import BusUnavailable, Driver, Hand, Report
 from agents.gateways.effects import Effects
 from agents.gateways.log import Log, utc_now
+from agents.gateways.metrics import Metrics
 from agents.gateways.queues import Job, Queues
+from agents.gateways.resend import Resend
 from schemas.commands import Command
 from schemas.errors import RegistryUnavailable, Undecodable, UnknownSchema
-from schemas.records import Bus, CommandResult, DeadLetter, Device, Position, Reading
+from schemas.records import Bus, CommandResult, DeadLetter, Device, Intent, IntentAction, Position, Reading
 from streams.decoding import decode
+from streams.keys import partition_of
 from streams.notify import notify
 from streams.producer import Producer, log_id
 from streams.registry import register_all
@@ -29,6 +32,7 @@ from streams.topics import COMMANDS, DEAD_LETTERS, ROOM_EVENTS
 
 _STRANGE_DEVICE_S = 3.0
 _RETRY_S, _HEALTH_S = 1.0, 0.5
+_METRICS_EVERY_S = 5.0
 _MOST_READINGS_UNDER_WAY = 500
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +61,9 @@ class Gateway:
         self._generation = 0
         self._told: str | None = None
         self._trouble: str | None = None
-        self._consuming = False
+        self._owned: frozenset[int] | None = None
+        self._bus_up = False
+        self._metrics = Metrics()
 
     async def run(self) -> None:
         """Connect to registry, Kafka and bus, then serve until cancelled."""
@@ -70,16 +76,24 @@ class Gateway:
         self._devices = Devices(self._settings, self._codecs, self._devices_changed.set)
         try:
             async with asyncio.TaskGroup() as tasks:
-                for service in (self._devices.follow(self._loaded), self._keep_bus(), self._read_bus(tasks), self._tell_health()):
+                for service in (
+                    self._devices.follow(self._loaded),
+                    self._keep_bus(),
+                    self._read_bus(tasks),
+                    self._tell_health(),
+                    self._tell_metrics(),
+                    Resend(self._driver, self._queues.busy, self._log.as_owner).run(self._ours, self._effects.last),
+                ):
                     tasks.create_task(service)
         finally:
             await self._queues.drop()
             await self._driver.stop()
             await producer.close()
 
-    def consuming(self) -> None:
-        """The command topic's partitions are ours."""
-        self._consuming = True
+    def consuming(self, partitions: Iterable[int]) -> None:
+        """These partitions of the command topic are ours, and with them the lines whose commands they hold."""
+        self._owned = frozenset(partitions)
+        self._devices_changed.set()
 
     async def release(self) -> None:
         """Partitions were taken away: stop where we stand. Whoever gets them sees in building.effects what was begun."""
@@ -140,34 +154,49 @@ class Gateway:
                 as_owner=self._log.as_owner,
             )
             status, reported, reason = ended.status, ended.reported_pct, ended.reason
+            self._metrics.count(ended)
         result = CommandResult(command.command_id, command.device_id, status, utc_now(), reported, reason)
         await self._log.append(ROOM_EVENTS, command.room_id, result)
         job.ack()
         _logger.info("device %d %s %g %%: %s %s", command.device_id, command.kind, command.target_pct, status, reason)
 
     async def _keep_bus(self) -> None:
-        """Connect the driver with the devices of our bus, and again when these change."""
+        """Connect the driver with the devices of our lines, and again when these change."""
         await self._loaded.wait()
         self._set_up.set()
         while True:
-            self._devices_changed.clear()
-            devices = [device for device in self._devices.all() if device.bus is self._bus]
-            await self._until_there(lambda devices=devices: self._driver.start(devices))  # type: ignore[misc]
             await self._devices_changed.wait()
+            self._devices_changed.clear()
+            if self._owned is None:
+                continue
+            await self._until_there(lambda: self._driver.start(self._ours()))
+            self._bus_up = True
+
+    def _ours(self) -> list[Device]:
+        """The devices of our bus on the lines we own: another process may own the others."""
+        owned, partitions = self._owned or (), COMMANDS[self._bus].partitions
+        return [d for d in self._devices.all() if d.bus is self._bus and partition_of(d.line_id, partitions) in owned]
 
     async def _read_bus(self, tasks: asyncio.TaskGroup) -> None:
         """Send what the devices report to their rooms' logs, in the order it came."""
         room = asyncio.Semaphore(_MOST_READINGS_UNDER_WAY)
         while True:
-            report = await self._driver.reports()
-            await self._reported.note(report.device_id, report.kind, report.value)
-            device = self._devices.get(report.device_id)
+            said = await self._driver.reports()
+            if isinstance(said, Report):
+                await self._reported.note(said.device_id, said.kind, said.value)
+            device = self._devices.get(said.device_id)
             if device is not None:
                 await room.acquire()
-                tasks.create_task(self._send_reading(report, device)).add_done_callback(lambda _: room.release())
+                tasks.create_task(self._send(said, device)).add_done_callback(lambda _: room.release())
 
-    async def _send_reading(self, report: Report, device: Device) -> None:
-        await self._log.append(ROOM_EVENTS, device.room_id, Reading(report.device_id, report.kind, report.value, report.at))
+    async def _send(self, said: Report | Hand, device: Device) -> None:
+        event: Reading | Intent
+        if isinstance(said, Report):
+            event = Reading(said.device_id, said.kind, said.value, said.at)
+        else:
+            event = Intent(IntentAction.set, said.kind, said.at, said.value_pct, said.device_id, source=said.source)
+            _logger.info("device %d %s %g %%: by hand, %s", said.device_id, said.kind, said.value_pct, said.source)
+        await self._log.append(ROOM_EVENTS, device.room_id, event)
 
     async def _tell_health(self) -> None:
         """Tell the supervisor when we serve, and what is wrong whenever that changes."""
@@ -177,10 +206,15 @@ class Gateway:
             if trouble != self._told:
                 notify(status=trouble or "")
                 self._told = trouble
-            if not ready and trouble is None and self._set_up.is_set() and self._consuming:
+            if not ready and self._trouble is None and self._log.trouble is None and self._bus_up:
                 notify(ready=True)
                 ready = True
             await asyncio.sleep(_HEALTH_S if ready else _HEALTH_S / 10)
+
+    async def _tell_metrics(self) -> None:
+        while True:
+            notify(metrics={**self._driver.metrics, **self._metrics.told(self._queues.waiting)})
+            await asyncio.sleep(_METRICS_EVERY_S)
 
     async def _until_there(self, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Try until what is needed is there; meanwhile health says what is missing."""

@@ -62,6 +62,15 @@ class Queues:
         if device_id not in self._workers:
             self._workers[device_id] = asyncio.create_task(self._drain(device_id))
 
+    @property
+    def waiting(self) -> int:
+        """How many commands wait behind the one at their device."""
+        return sum(len(queue.jobs) for queue in self._queues.values())
+
+    def busy(self, device_id: int) -> bool:
+        """Whether a command is at the device now, or waits for it."""
+        return device_id in self._workers
+
     async def drop(self) -> None:
         """Stop every worker where it stands and forget what waits: it is not acknowledged, so Kafka has it still."""
         workers, self._workers, self._queues = list(self._workers.values()), {}, {}

@@ -21,6 +21,10 @@ def run_gateway(bus: Bus, settings: Settings) -> None:
 
 def driver_for(bus: Bus, settings: Settings) -> Driver:
     """The driver the settings ask for. Raises `BadSetting` where they ask for none."""
+    if bus is Bus.knx and (lines := settings.all_knx_lines):
+        from agents.gateways.drivers.knx import KnxDriver  # here: xknx is half a second of imports that Z-Wave does not need
+
+        return KnxDriver(lines, settings.knx_keyring_password)
     if settings.simulator_port is None:
         raise BadSetting("ATRIUM_SIMULATOR_PORT is not set: run under `atrium up`, which sets it, or give a port")
     return SimulatedDriver(bus, settings.simulator_port)
@@ -53,7 +57,7 @@ def build(bus: Bus, driver: Driver, settings: Settings) -> App:
         await gateway.release()
 
     async def consuming(*_: Any, **__: Any) -> None:
-        gateway.consuming()
+        gateway.consuming(tp.partition for tp in app.consumer.assignment() if tp.topic == COMMANDS[bus].name)
 
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_rebalance_complete.connect(consuming, weak=False)

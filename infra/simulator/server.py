@@ -1,10 +1,10 @@
-"""The simulated building as a server: JSON lines on loopback.
+"""The simulated building as a server: JSON lines on loopback; its KNX devices speak KNXnet/IP besides (`infra.simulator.knx`).
 
 A line to it: `{"op": "subscribe", "bus": "knx"}` (answers `hello`, then every present value, then reports as they come),
 `{"op": "write", "id": 1, "bus": "knx", "address": "3/4/10", "value": 100}`, `{"op": "read", "id": 2, "bus": ..., "address": ...}`,
 `{"op": "counts", "id": 3}`. The answer bears the `id`; an address nobody has answers `{"id": 2, "silent": true}`.
 A report: `{"address": "4/4/10", "value": 37.5, "at": 1700000000000}`, `at` in Unix milliseconds of real time, whatever the speed.
-The clock of the story starts with the first subscription.
+The clock of the story starts with the first subscription, or the first telegram on the KNX line.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from infra.simulator.knx import KnxDevices
 from infra.simulator.play import TICK_S, Play
 from infra.simulator.wiring import Point
 from schemas.records import Bus
@@ -43,8 +44,9 @@ class Request(msgspec.Struct):
 class Simulator:
     """Serves one `Play` to any number of gateways."""
 
-    def __init__(self, seed: int, speed: float) -> None:
+    def __init__(self, seed: int, speed: float, knx_port: int | None = None) -> None:
         self._play = Play(seed, datetime.now(UTC), speed)
+        self._knx = None if knx_port is None else KnxDevices(self._play, knx_port, self._tell, lambda: self._started.set())
         self._speed = speed
         self._clients: set[asyncio.StreamWriter] = set()
         self._listeners: dict[asyncio.StreamWriter, Bus] = {}
@@ -53,7 +55,9 @@ class Simulator:
     async def serve(self, port: int) -> None:
         """Serve on loopback until cancelled; ready once it listens."""
         server = await asyncio.start_server(self._client, "127.0.0.1", port)
-        async with server:
+        async with server, asyncio.TaskGroup() as tasks:
+            if self._knx is not None:
+                tasks.create_task(self._knx.run())
             notify(ready=True)
             _logger.info("simulated building on 127.0.0.1:%d", port)
             try:
@@ -120,6 +124,8 @@ class Simulator:
 
     def _tell(self) -> None:
         for point, value in self._play.reports():
+            if self._knx is not None and point.bus is Bus.knx:
+                self._knx.tell(point, value)
             for writer, bus in list(self._listeners.items()):
                 if bus is not point.bus:
                     continue
@@ -140,7 +146,8 @@ def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 
 
 async def _serve_until_told(settings: Settings, port: int) -> None:
-    serving = asyncio.ensure_future(Simulator(settings.simulator_seed, settings.simulator_speed).serve(port))
+    simulator = Simulator(settings.simulator_seed, settings.simulator_speed, settings.simulator_knx_port)
+    serving = asyncio.ensure_future(simulator.serve(port))
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):

@@ -35,7 +35,9 @@ async def reports_until(driver: Driver, wanted: Callable[[Report], bool], within
     reports: list[Report] = []
     async with asyncio.timeout(within_s):
         while not reports or not wanted(reports[-1]):
-            reports.append(await driver.reports())
+            said = await driver.reports()
+            assert isinstance(said, Report), said
+            reports.append(said)
     return reports
 
 
@@ -82,7 +84,7 @@ class DriverContract:
         from msgspec.structs import replace
 
         await rig.driver.start(rig.devices)
-        nobody = replace(rig.actuator, device_id=999, knx_bloc=200, zwave_node=200)
+        nobody = replace(rig.actuator, device_id=999, knx_bloc=200, knx_objects=None, zwave_node=200)
         await raises_soon(DeviceSilent, lambda: rig.driver.read(nobody, rig.kind))
         assert await rig.driver.read(rig.actuator, rig.kind) >= 0
 

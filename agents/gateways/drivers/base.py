@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -33,6 +33,16 @@ class Report(Struct, frozen=True):
     at: datetime
 
 
+class Hand(Struct, frozen=True):
+    """A person moved an actuator past us, at a wall button; `at` is when we heard of it (UTC)."""
+
+    device_id: int
+    kind: Kind
+    value_pct: float
+    at: datetime
+    source: str
+
+
 class Driver(Protocol):
     """One bus. Percent values are Atrium's (`closed_pct`: 100 = closed); the driver's mapping does the bus's own scaling."""
 
@@ -42,8 +52,8 @@ class Driver(Protocol):
     async def stop(self) -> None:
         """Disconnect; pending calls end with `BusUnavailable`."""
 
-    async def reports(self) -> Report:
-        """The next value a device reported; waits for one."""
+    async def reports(self) -> Report | Hand:
+        """The next value a device reported, or a person's hand; waits for one."""
 
     async def write(self, device: Device, kind: Kind, target_pct: float) -> None:
         """Send an absolute target once. Returns when the bus took it, not when the device is there."""
@@ -53,6 +63,16 @@ class Driver(Protocol):
 
     def travel_s(self, device: Device, from_pct: float | None, to_pct: float) -> float:
         """How long the device may take from one value to another, seconds."""
+
+    def confirms(self, device: Device, kind: Kind) -> bool:
+        """Whether the device tells its state by an object of its own; else what is read back is an echo of what was written."""
+
+    def resend_s(self, device: Device) -> float | None:
+        """How often the device must hear its target again, seconds; None: once is enough."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What the driver counts, by name."""
 
     @property
     def health(self) -> str | None:

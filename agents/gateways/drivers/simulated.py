@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,6 +92,19 @@ class SimulatedDriver:
         """How long the device may take from one value to another, seconds."""
         way_pct = abs(to_pct - from_pct) if from_pct is not None else 100.0
         return _SETTLE_S + (BLIND_TRAVEL_S * way_pct / 100 if device.role is DeviceRole.blind else 0.0) / self._speed
+
+    def confirms(self, device: Device, kind: Kind) -> bool:
+        """Always: the simulated building answers for the device itself."""
+        return True
+
+    def resend_s(self, device: Device) -> float | None:
+        """Never: nothing is lost, nothing falls back."""
+        return None
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Nothing is counted on this way."""
+        return {}
 
     async def _connect(self) -> asyncio.StreamReader:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -22,8 +23,12 @@ class Bus:
 
     health = None
 
-    def __init__(self, reads: Sequence[float | Exception], writes: Sequence[Exception | None] = (None,)) -> None:
-        self.reads, self.writes = list(reads), list(writes)
+    metrics: ClassVar[dict[str, float]] = {}
+
+    def __init__(
+        self, reads: Sequence[float | Exception], writes: Sequence[Exception | None] = (None,), *, status: bool = True
+    ) -> None:
+        self.reads, self.writes, self.status = list(reads), list(writes), status
         self.told: list[float] = []
 
     async def write(self, device: Device, kind: Kind, target_pct: float) -> None:
@@ -40,6 +45,12 @@ class Bus:
 
     def travel_s(self, device: Device, from_pct: float | None, to_pct: float) -> float:
         return 0.01
+
+    def confirms(self, device: Device, kind: Kind) -> bool:
+        return self.status
+
+    def resend_s(self, device: Device) -> float | None:
+        return None
 
     async def start(self, devices: Sequence[Device]) -> None:
         """Not used here."""
@@ -119,9 +130,37 @@ async def test_a_silent_device_has_failed() -> None:
     assert (ended.status, ended.reason) == (ResultStatus.failed, "nobody")
 
 
-async def test_a_device_stuck_short_of_its_target_is_unverified_with_what_it_reads() -> None:
-    ended, _ = await carried_out(Bus(reads=[62.0]))
-    assert (ended.status, ended.reported_pct) == (ResultStatus.unverified, 62.0)
+async def test_a_device_stuck_short_of_its_target_is_told_once_more_and_has_failed_with_what_it_reads() -> None:
+    bus = Bus(reads=[62.0])
+    ended, notes = await carried_out(bus)
+    assert (ended.status, ended.reported_pct, bus.told) == (ResultStatus.failed, 62.0, [100, 100])
+    assert ended.reason == "asked for 100 %, reads 62 %"
+    assert notes.states == [EffectState.started, EffectState.done]
+
+
+async def test_a_telegram_lost_without_a_sign_is_noticed_by_the_read_back() -> None:
+    bus = Bus(reads=[0.0] * 6 + [100.0])
+    ended, _ = await carried_out(bus)
+    assert (ended.status, bus.told) == (ResultStatus.done, [100, 100])
+
+
+async def test_a_device_that_never_tells_has_failed_saying_so() -> None:
+    bus = Bus(reads=[DeviceSilent("nobody answers on 4/4/5")])
+    ended, _ = await carried_out(bus)
+    assert (ended.status, ended.reason, bus.told) == (ResultStatus.failed, "not read back: nobody answers on 4/4/5", [100, 100])
+
+
+async def test_an_echo_is_no_confirmation() -> None:
+    bus = Bus(reads=[100.0], status=False)
+    ended, _ = await carried_out(bus)
+    assert (ended.status, ended.reported_pct, bus.told) == (ResultStatus.unverified, 100.0, [100])
+    assert "echo" in ended.reason
+
+
+async def test_after_a_crash_a_device_without_a_status_object_is_told_once_more() -> None:
+    bus = Bus(reads=[DeviceSilent("nobody")], status=False)
+    ended, _ = await carried_out(bus, Next.look)
+    assert (ended.status, bus.told) == (ResultStatus.unverified, [100])
 
 
 async def test_a_newer_command_ends_the_wait() -> None:
