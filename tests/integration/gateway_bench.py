@@ -127,9 +127,11 @@ async def wait(condition: Callable[[], object], what: str, within_s: float = 30)
 
 
 @asynccontextmanager
-async def bench(stack: Settings, *roles: str, speed: float = 1.0) -> AsyncIterator[Bench]:
-    """A bench with these roles running, on a simulator of its own at `speed`."""
-    settings = msgspec.structs.replace(stack, simulator_port=free_port(), simulator_speed=speed)
+async def bench(stack: Settings, *roles: str, speed: float = 1.0, routing: bool = False) -> AsyncIterator[Bench]:
+    """A bench with these roles running, on a simulator of its own at `speed`; its KNX devices in process or by `routing`."""
+    settings = msgspec.structs.replace(
+        stack, simulator_port=free_port(), simulator_knx_port=free_port() if routing else None, simulator_speed=speed
+    )
     built = Bench(settings, await register_all(settings.registry))
     try:
         for role in roles:

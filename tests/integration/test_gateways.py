@@ -21,8 +21,12 @@ def effects_of(bench: Bench, command_id: str) -> list[EffectState]:
     return [e.state for _, e in bench.effects.look() if isinstance(e, Effect) and e.command_id == command_id]
 
 
-async def test_a_command_is_carried_out_confirmed_and_answered_in_the_rooms_log(stack: Settings) -> None:
-    async with bench(stack, "simulator", "knx", "zwave", speed=10) as b:
+ways = pytest.mark.parametrize("routing", [False, True], ids=["in process", "by routing"])
+
+
+@ways
+async def test_a_command_is_carried_out_confirmed_and_answered_in_the_rooms_log(stack: Settings, *, routing: bool) -> None:
+    async with bench(stack, "simulator", "knx", "zwave", speed=10, routing=routing) as b:
         valve = await b.send(b.command(2, Kind.valve_pct, 63, room_id="2"))
         lamp = await b.send(b.command(11, Kind.level_pct, 45, room_id="2"), Bus.zwave)
         blind = await b.send(b.command(7, Kind.closed_pct, 70))
@@ -95,12 +99,13 @@ async def test_poison_goes_to_the_dead_letters_and_the_line_goes_on(stack: Setti
         assert all(letter.key == b"knx-4" and letter.position.log_id for letter in letters)
 
 
-async def test_kill_9_in_mid_travel_changes_the_building_once(stack: Settings) -> None:
+@ways
+async def test_kill_9_in_mid_travel_changes_the_building_once(stack: Settings, *, routing: bool) -> None:
     seed = random.randrange(1_000_000)
     print("seed", seed)
     chance = random.Random(seed)
-    async with bench(stack, "simulator", "knx", speed=10) as b:
-        for number in range(5):
+    async with bench(stack, "simulator", "knx", speed=10, routing=routing) as b:
+        for number in range(2 if routing else 5):
             telegrams, changes = await b.counts(7)
             command = await b.send(b.command(7, Kind.closed_pct, 0.0 if number % 2 else 100.0))
             await asyncio.sleep(chance.uniform(0, 3.2))  # the moment of the kill: the travel takes 3 s
