@@ -66,6 +66,8 @@ def run_up(settings: Settings, env: Mapping[str, str]) -> None:
     terminal = Terminal(console)
     url = f"http://127.0.0.1:{resolved.api_port}"
     addresses = {"kafka": resolved.kafka, "database": resolved.database, "registry": resolved.registry}
+    if resolved.simulator_knx_port is not None:
+        addresses["simulator-knx"] = str(resolved.simulator_knx_port)
     supervisor = Supervisor(parts, resolved.home, url=url, addresses=addresses, observe=terminal.observe)
 
     def on_ready() -> None:

@@ -15,6 +15,7 @@ from streams.worker import ROLES, role_named, run_role
 
 LATE = {
     "feed": "streams.commands.feed:feed",
+    "knx": "streams.commands.knx:knx",
     "rooms": "streams.commands.directory:rooms",
     "devices": "streams.commands.directory:devices",
     "beacons": "streams.commands.directory:beacons",

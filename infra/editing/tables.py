@@ -149,16 +149,20 @@ def _check_address(key: str, row: Row, complain: Complain) -> None:
         complain("devices", key, "role", f"no {row['role']} hangs on {bus}: there it is one of {', '.join(_ROLES_ON[bus])}")
 
 
-def _check_knx(state: State, complain: Complain) -> None:
-    """Say what the mapping finds wrong with devices whose rows are well formed."""
-    rows = [
-        (key, row) for key, row in state["devices"].items()
+def knx_devices(state: State) -> dict[str, Device]:
+    """The KNX devices whose rows are well formed, by key."""
+    return {
+        key: msgspec.convert({**row, "revision": 0}, Device)
+        for key, row in state["devices"].items()
         if row["bus"] == "knx" and row["role"] in _ROLES_ON["knx"]
         and (row["knx_objects"] is not None or (row["knx_floor"] is not None and row["knx_bloc"] is not None))
-    ]  # fmt: skip
-    devices = {msgspec.convert({**row, "revision": 0}, Device).device_id: key for key, row in rows}
-    for device, why in knx_mapping.faults(msgspec.convert({**row, "revision": 0}, Device) for _, row in rows):
-        complain("devices", devices[device.device_id], "knx_objects", why)
+    }  # fmt: skip
+
+
+def _check_knx(state: State, complain: Complain) -> None:
+    """Say what the mapping finds wrong with the KNX devices."""
+    for device, why in knx_mapping.faults(knx_devices(state).values()):
+        complain("devices", str(device.device_id), "knx_objects", why)
 
 
 def _unique(state: State, table: str, fields: tuple[str, ...], complain: Complain) -> None:

@@ -33,6 +33,7 @@ def reached() -> Settings:
         kafka_bootstrap_servers=given.kafka_bootstrap_servers or running.get("kafka"),
         database_url=given.database_url or running.get("database"),
         schema_registry_url=given.schema_registry_url or running.get("registry"),
+        simulator_knx_port=given.simulator_knx_port or (int(running["simulator-knx"]) if "simulator-knx" in running else None),
     )
 
 

@@ -45,7 +45,8 @@ class NothingRuns(BuildingError):
     reason = "nothing_runs"
 
 
-def _database() -> str:
+def database() -> str:
+    """URL of the building's database. Raises `NothingRuns`."""
     found = reached()
     if found.database_url is None:
         raise NothingRuns(
@@ -55,7 +56,7 @@ def _database() -> str:
 
 
 def _state() -> State:
-    return asyncio.run(store.read(_database()))
+    return asyncio.run(store.read(database()))
 
 
 def _edit(table: Table, source: str, change: Callable[[Edit], None], *, dry: bool, faults: tuple[Fault, ...] = ()) -> None:
@@ -64,7 +65,7 @@ def _edit(table: Table, source: str, change: Callable[[Edit], None], *, dry: boo
         change(edit)
         return edit.finish()
 
-    changes = asyncio.run(store.edit(_database(), changed, dry_run=dry))
+    changes = asyncio.run(store.edit(database(), changed, dry_run=dry))
     for each in changes:
         click.echo(each.told)
     click.echo(f"{len(changes)} {'would change: dry run, nothing was' if dry else 'changed'}" if changes else "Nothing to change.")

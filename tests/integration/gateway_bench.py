@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -127,11 +128,17 @@ async def wait(condition: Callable[[], object], what: str, within_s: float = 30)
 
 
 @asynccontextmanager
-async def bench(stack: Settings, *roles: str, speed: float = 1.0, routing: bool = False) -> AsyncIterator[Bench]:
-    """A bench with these roles running, on a simulator of its own at `speed`; its KNX devices in process or by `routing`."""
+async def bench(
+    stack: Settings, *roles: str, speed: float = 1.0, routing: bool = False, lines: Path | None = None
+) -> AsyncIterator[Bench]:
+    """A bench with these roles running, on a simulator of its own at `speed`; its KNX devices in process or by `routing`.
+
+    `lines`: KNX lines of the test's own instead.
+    """
     settings = msgspec.structs.replace(
-        stack, simulator_port=free_port(), simulator_knx_port=free_port() if routing else None, simulator_speed=speed
-    )
+        stack, simulator_port=free_port(), simulator_knx_port=free_port() if routing else None, simulator_speed=speed,
+        knx_lines_file=lines,
+    )  # fmt: skip
     built = Bench(settings, await register_all(settings.registry))
     try:
         for role in roles:

@@ -24,8 +24,6 @@ from streams.knx_lines import Connection, KnxLine
 from tests.processes import free_port, wait_until
 
 ACTUATORS = Path(__file__).parent / "actuators"
-_PACED_MS = {"fast": 0, "tp1": 20}
-"""Pause between telegrams: 20 ms and the telegram itself make the 41 telegrams/s of a TP1 line."""
 
 
 def missing() -> str | None:
@@ -47,7 +45,7 @@ needs_bus = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 class Bus:
     """A multicast group as the bus, and knxd as the interface to it: killing knxd leaves the devices alive, as in a house."""
 
-    def __init__(self, folder: Path, pace: str = "fast") -> None:
+    def __init__(self, folder: Path, pace: str) -> None:
         self.group = f"239.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         self.port, self.tunnel_port = free_port(), free_port()
         self.socket = folder / "knxd.sock"
@@ -61,7 +59,7 @@ class Bus:
         self.socket.unlink(missing_ok=True)
         self._ini.write_text(_INI.format(
             tunnel_port=self.tunnel_port, port=self.port, group=self.group, socket=self.socket,
-            filters="filters = line" if _PACED_MS[self._pace] else "", delay=_PACED_MS[self._pace] or 1,
+            more=",tp1" if self._pace == "tp1" else "",
         ))  # fmt: skip
         with self._log.open("ab") as log:
             self._knxd = subprocess.Popen(["knxd", str(self._ini)], stdout=log, stderr=log)
@@ -134,7 +132,7 @@ class Actuators:
 
 @contextmanager
 def bus(pace: str = "fast") -> Iterator[Bus]:
-    """A bus with knxd running."""
+    """A bus with knxd running; `tp1`: every telegram waits for a line of 41 telegrams/s besides, and so all do."""
     with tempfile.TemporaryDirectory(prefix="atrium-knx-") as folder:
         made = Bus(Path(folder), pace)
         made.start()
@@ -162,7 +160,7 @@ _INI = """[main]
 name = atrium-test
 addr = 1.0.1
 client-addrs = 1.0.10:60
-connections = server,bus,unix
+connections = server,bus,unix{more}
 cache = gc
 
 [gc]
@@ -182,11 +180,14 @@ driver = ip
 interface = lo
 port = {port}
 multicast-address = {group}
-{filters}
+
+[tp1]
+driver = dummy
+filters = line
 
 [line]
 filter = pace
-delay = {delay}
+delay = 20
 
 [unix]
 server = knxd_unix

@@ -26,8 +26,9 @@ class Actuator {
     const step = (100 / this.travelMs) * STEP_MS;
     this.timer = setInterval(() => {
       this.position += Math.max(-step, Math.min(step, goal - this.position));
-      if (Math.abs(this.position - goal) < 0.01) { clearInterval(this.timer); this.position = goal; tell({ arrived: this.id, position: goal }); }
-      this.say();
+      const there = Math.abs(this.position - goal) < 0.01;
+      if (there) { clearInterval(this.timer); this.position = goal; tell({ arrived: this.id, position: goal }); }
+      if (there || !this.saysOnlyWhenThere) this.say();
     }, STEP_MS);
   }
   halt() { clearInterval(this.timer); this.goal = Math.round(this.position); this.say(); }

@@ -1,0 +1,1 @@
+"""An ETS project as a proposal: rooms, devices, group addresses."""
