@@ -23,8 +23,8 @@ class BadProject(BuildingError):
 def read_project(file: Path, password: str | None) -> dict[str, Any]:
     """The project as xknxproject tells it. Raises `ParserMissing`, `BadProject`."""
     try:
-        from xknxproject import XKNXProj
         from xknxproject.exceptions import InvalidPasswordException
+        from xknxproject.xknxproj import XKNXProj
     except ImportError as error:
         raise ParserMissing(
             "ETS projects are read by xknxproject (GPL-2.0), which is optional: pip install 'atrium[knxproj]'"
@@ -38,7 +38,7 @@ def read_project(file: Path, password: str | None) -> dict[str, Any]:
     except OSError as error:
         raise BadProject(f"{file}: {error.strerror or error}") from error
     except Exception as error:  # a malformed file makes the parser, its XML and its ZIP reader raise whatever they like
-        why = str(error) or type(error).__name__
+        why = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadProject(
             f"{file} is no ETS project that can be read ({why}): export it anew from ETS; nothing was changed"
         ) from error

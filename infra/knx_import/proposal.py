@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -91,7 +92,7 @@ def _room(space: Mapping[str, Any], floor: int, proposal: Proposal) -> str:
     taken = {row["number"] for row in proposal.rooms.values() if row["floor"] == str(floor)}
     while str(number) in taken:
         number += 1
-    key = space["number"] or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or f"room-{number}"
+    key = space["number"] or _plain(name) or f"room-{number}"
     while key in proposal.rooms:
         key = f"{key}-{floor}"
     proposal.rooms[key] = {"number": str(number), "floor": str(floor), "name": name}
@@ -119,9 +120,9 @@ def _of_device(project: Mapping[str, Any], device: Mapping[str, Any], room: str,
             ga = project["group_addresses"].get(link)
             if ga is None or ga["raw_address"] in placed or not (_tells(found) or _takes(found)):
                 continue
-            name = device["name"] or device["hardware_name"]
+            name = (device["name"] or device["hardware_name"]).strip()
             channel = device["channels"].get(found["channel"], {}).get("name") if found["channel"] else None
-            unit = channels.setdefault(found["channel"] or "", Unit(f"{name} {channel}" if channel else name, room))
+            unit = channels.setdefault(found["channel"] or "", Unit(f"{name} {channel.strip()}" if channel else name, room))
             words = f"{found['text']} {found['function_text']} {unit.name}"
             unit.addresses.append((ga, _tells(found) and not _takes(found), words))
     yield from channels.values()
@@ -170,6 +171,12 @@ def _takes(found: Mapping[str, Any]) -> bool:
 def _digits(text: str) -> int | None:
     found = re.search(r"-?\d+", text or "")
     return int(found.group()) if found else None
+
+
+def _plain(name: str) -> str:
+    """A name as an id: Küche becomes kuche."""
+    letters = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
 
 
 def _record(row: Mapping[str, str]) -> Record:

@@ -1,4 +1,4 @@
-"""PURE: what an ETS project says of one group address: its datapoint type, who tells and takes, and which function that makes it."""
+"""PURE: what an ETS project says of a group address: its datapoint type, who tells and takes, which function that makes it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def three_levels(raw: int) -> str:
 
 
 def dpt_of(found: Mapping[str, Any] | None) -> str | None:
-    """ "5.001" of {"main": 5, "sub": 1}; None where the project leaves the subtype open."""
+    """As 5.001 of {"main": 5, "sub": 1}; None where the project leaves the subtype open."""
     if not found or found.get("sub") is None:
         return None
     return f"{found['main']}.{found['sub']:03}"
