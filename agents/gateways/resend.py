@@ -11,7 +11,6 @@ from agents.gateways.knx_functions import NotOnKnx
 from schemas.commands import Effect
 from schemas.records import Device, EffectState, ResultStatus
 
-_LOOK_EVERY_S = 1.0
 _TOLD = (ResultStatus.done, ResultStatus.unverified, ResultStatus.failed)
 """How a command ended whose target went out on the bus."""
 _logger = logging.getLogger(__name__)
@@ -20,14 +19,16 @@ _logger = logging.getLogger(__name__)
 class Resend:
     """Resends the targets of a driver's devices, spread over their interval. `busy` tells whether a command is at a device now."""
 
-    def __init__(self, driver: Driver, busy: Callable[[int], bool], as_owner: Callable[[], Awaitable[None]]) -> None:
-        self._driver, self._busy, self._as_owner = driver, busy, as_owner
+    def __init__(
+        self, driver: Driver, busy: Callable[[int], bool], as_owner: Callable[[], Awaitable[None]], look_every_s: float = 1.0
+    ) -> None:
+        self._driver, self._busy, self._as_owner, self._look_every_s = driver, busy, as_owner, look_every_s
         self._due_at: dict[int, float] = {}
 
     async def run(self, devices: Callable[[], Iterable[Device]], last: Callable[[int], Effect | None]) -> None:
         """Serve until cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
             for device, every_s in [(d, s) for d in devices() if (s := self._driver.resend_s(d)) is not None]:
                 await self._look(device, every_s, last(device.device_id))
 

@@ -104,15 +104,13 @@ def write(address: str, value: float, line_id: str | None, number: str | None) -
 @tell_errors
 def import_(project: Path, password: str | None, line_id: str, floor: int, apply: bool) -> None:
     """Propose the rooms, devices and group addresses of an ETS PROJECT (.knxproj) as a difference to the building."""
+    from infra.editing import store
     from infra.knx_import.project import read_project
     from infra.knx_import.proposal import propose
-
-    from infra.editing import store
     from streams.commands.directory import database
 
-    dsn = database()
     proposal = propose(read_project(project, password), line_id, floor)
-    changes = asyncio.run(store.edit(dsn, proposal.onto(str(project)), dry_run=not apply))
+    changes = asyncio.run(store.edit(database(), proposal.onto(str(project)), dry_run=not apply))
     for each in changes:
         click.echo(each.told)
     for said in proposal.left_out:

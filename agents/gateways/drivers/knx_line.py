@@ -107,7 +107,8 @@ class Line:
             self._answers[address].add(answer)
             try:
                 await self._send(address, GroupValueRead(), urgency)
-                return await asyncio.wait_for(answer, ANSWER_S)
+                async with asyncio.timeout(ANSWER_S):
+                    return await answer
             except TimeoutError:
                 continue
             finally:

@@ -99,7 +99,8 @@ class Reads:
             every_s = self._line.config.read_every_s
             pause_s = _PROBE_S if self.silent else every_s / max(1, len(self._addresses))
             try:
-                await asyncio.wait_for(self._news.wait(), pause_s)
+                async with asyncio.timeout(pause_s):  # not wait_for: Python 3.11's can swallow a cancellation
+                    await self._news.wait()
             except TimeoutError:
                 pass
             else:
