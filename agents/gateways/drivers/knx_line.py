@@ -81,10 +81,17 @@ class Line:
         return self._waiting.qsize()
 
     async def open(self) -> None:
-        """Connect, and from now on keep connected. Raises `BusUnavailable` when it cannot be now; called again, tries again."""
-        if self._xknx is None:
+        """Connect, and from now on keep trying and keep connected. Raises `BusUnavailable` when it is not to be had now."""
+        if self._tasks:
+            if self._xknx is None:
+                raise BusUnavailable(self.trouble or f"KNX line {self.name}: not connected")
+            return
+        try:
             await self._connect()
-        if not self._tasks:
+        except BusUnavailable:
+            self._lost.set()
+            raise
+        finally:
             self._tasks = [asyncio.create_task(self._keep()), asyncio.create_task(self._send_waiting())]
 
     async def close(self) -> None:
@@ -160,7 +167,8 @@ class Line:
         """Whenever the connection is lost, connect again, with growing pauses."""
         while True:
             await self._lost.wait()
-            await self._drop(f"KNX line {self.name}: {self.config.named} has gone")
+            if self._xknx is not None:
+                await self._drop(f"KNX line {self.name}: {self.config.named} has gone")
             pause_s = _FIRST_PAUSE_S
             while self._xknx is None:
                 try:
