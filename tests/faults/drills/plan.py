@@ -62,7 +62,7 @@ def is_sensor(device_id: int) -> bool:
 def devices(number: int) -> list[Device]:
     """A room's multisensor, valve and blind. The sensor hangs on a bus nobody serves: the load speaks for it."""
     first, room = sensor(number), room_id(number)
-    floor, bloc = number % _FLOORS, number // _FLOORS
+    floor, bloc = number % _FLOORS, number // _FLOORS + 1  # 0/0/0 is no group address
     return [
         Device(first, 0, "sensor", room, DeviceRole.multisensor, Bus.zwave, "zwave-drill", zwave_node=_NODES + number),
         Device(first + 1, 0, "radiator", room, DeviceRole.radiator_valve, Bus.knx, LINE, knx_floor=floor, knx_bloc=bloc),
