@@ -13,6 +13,7 @@ import click
 import msgspec
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as Screen
 
 from infra.editing import store
@@ -28,8 +29,8 @@ from streams.commands.instant import Instant
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would change, change nothing.")
-_WIDE = 130
-"""A device fits into so many columns."""
+_WIDEST = 1000
+"""A table is as wide as its cells, whatever the terminal: a folded address is none."""
 kind_option = click.option("--format", "kind", type=click.Choice(FORMATS), help="Instead of what the file's name says.")
 
 
@@ -94,7 +95,8 @@ def _print_rows(table: Table, rows: list[Row]) -> None:
         for row in rows:
             screen.add_row(*(written(row.get(name)) for name in names))
     console = Console()
-    console.print(screen if rows else f"no {table.name}", width=max(console.width, _WIDE), crop=False, highlight=False)
+    console.width = max(console.width, Measurement.get(console, console.options.update_width(_WIDEST), screen).maximum)
+    console.print(screen if rows else f"no {table.name}", highlight=False)
 
 
 def _one(state: State, table: Table, key: str) -> Row:

@@ -98,9 +98,11 @@ def test_a_dry_run_prints_the_diff_and_changes_nothing(atrium: Atrium, fresh: Se
 
 def test_two_devices_exchange_their_addresses_in_one_file(atrium: Atrium, fresh: Settings) -> None:
     content = atrium("devices", "export", "--format", "csv").output
-    swapped = content.replace("9,Multisensor 6,1,multisensor,zwave,zwave-1,,,2", "9,Multisensor 6,1,multisensor,zwave,zwave-1,,,5")
+    swapped = content.replace(
+        "9,Multisensor 6,1,multisensor,zwave,zwave-1,,,,2", "9,Multisensor 6,1,multisensor,zwave,zwave-1,,,,5"
+    )
     swapped = swapped.replace(
-        "12,Multisensor 6,2,multisensor,zwave,zwave-1,,,5", "12,Multisensor 6,2,multisensor,zwave,zwave-1,,,2"
+        "12,Multisensor 6,2,multisensor,zwave,zwave-1,,,,5", "12,Multisensor 6,2,multisensor,zwave,zwave-1,,,,2"
     )
     told = atrium("devices", "import", "-", "--format", "csv", stdin=swapped)
     assert told.output.splitlines()[-1] == "2 changed"
