@@ -69,7 +69,7 @@ class Line:
         self._password = password
         self._heard, self._connected = heard, connected
         self._xknx: XKNX | None = None
-        self._lost = asyncio.Event()
+        self._lost, self._connecting = asyncio.Event(), asyncio.Lock()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, Telegram, asyncio.Future[None]]] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self._answers: dict[str, set[asyncio.Future[Raw]]] = defaultdict(set)
@@ -82,17 +82,14 @@ class Line:
 
     async def open(self) -> None:
         """Connect, and from now on keep trying and keep connected. Raises `BusUnavailable` when it is not to be had now."""
-        if self._tasks:
-            if self._xknx is None:
-                raise BusUnavailable(self.trouble or f"KNX line {self.name}: not connected")
-            return
         try:
             await self._connect()
         except BusUnavailable:
             self._lost.set()
             raise
         finally:
-            self._tasks = [asyncio.create_task(self._keep()), asyncio.create_task(self._send_waiting())]
+            if not self._tasks:
+                self._tasks = [asyncio.create_task(self._keep()), asyncio.create_task(self._send_waiting())]
 
     async def close(self) -> None:
         """Disconnect; what waits ends with `BusUnavailable`."""
@@ -156,6 +153,7 @@ class Line:
             await xknx.cemi_handler.send_telegram(telegram)  # not xknx's queue: it keeps a failure to itself
         except ConfirmationError as error:
             self.trouble = f"KNX line {self.name}: {self.config.named} does not confirm telegrams: is the bus connected to it?"
+            self._lost.set()  # over TCP this is also how an interface that has forgotten our tunnel shows
             raise BusUnavailable(self.trouble) from error
         except (XKNXException, OSError) as error:
             self._lost.set()
@@ -168,7 +166,7 @@ class Line:
         while True:
             await self._lost.wait()
             if self._xknx is not None:
-                await self._drop(f"KNX line {self.name}: {self.config.named} has gone")
+                await self._drop(self.trouble or f"KNX line {self.name}: {self.config.named} has gone")
             pause_s = _FIRST_PAUSE_S
             while self._xknx is None:
                 try:
@@ -180,6 +178,12 @@ class Line:
             self.reconnects += 1
 
     async def _connect(self) -> None:
+        """Connect unless we are, be it by somebody who asked a moment earlier."""
+        async with self._connecting:
+            if self._xknx is None:
+                await self._connect_now()
+
+    async def _connect_now(self) -> None:
         self._lost.clear()
         xknx = XKNX(connection_config=self._connection(), telegram_received_cb=self._hear)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from xknx.knxip import (
     HPAI,
@@ -29,8 +30,7 @@ class _Udp(asyncio.DatagramProtocol):
         self._client = client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast("asyncio.DatagramTransport", transport)  # Python 3.11's own is no subclass of it
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         frame, _ = KNXIPFrame.from_knx(data)
