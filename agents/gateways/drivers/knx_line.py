@@ -199,6 +199,7 @@ class Line:
             raise
         xknx.connection_manager.register_connection_state_changed_cb(self._changed)
         self._xknx, self.trouble = xknx, None
+        self._changed(xknx.connection_manager.state)  # it may be gone already
         _logger.info("KNX line %s: connected by %s as %s", self.name, self.config.named, xknx.current_address)
         self._connected()
 
