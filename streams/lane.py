@@ -53,11 +53,10 @@ class Stale(BuildingError):
 class Batch:
     """One fetch of one partition on its way through an agent."""
 
-    __slots__ = ("_dropped", "_lane", "_saving", "flight", "generation", "records", "tp")
+    __slots__ = ("_lane", "_saving", "flight", "generation", "records", "tp")
 
     def __init__(self, lane: Lane, tp: TP, records: Sequence[LoggedRecord], generation: int) -> None:
         self._lane = lane
-        self._dropped = False
         self._saving: asyncio.Task[None] | None = None
         self.tp = tp
         self.records = records
@@ -66,16 +65,15 @@ class Batch:
 
     @property
     def stale(self) -> bool:
-        """Whether its partition may no longer be ours, or an earlier batch failed: drop it."""
+        """Whether it is over, its partition may no longer be ours, or an earlier batch failed: drop it."""
         app = self._lane.app
-        if self._dropped or self._lane.failed:
+        if self.flight.done() or self._lane.failed:
             return True
         return not app.lane_consumer.flow_active or self.generation != app.consumer_generation_id
 
     def drop(self) -> None:
         """Give it up: nothing is committed, and its records come again."""
         if not self.flight.done():
-            self._dropped = True
             self._lane.expect(self.tp, self.records[0].offset, self.generation)
             self.flight.set_result(None)
 
