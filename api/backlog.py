@@ -14,9 +14,7 @@ from schemas.records import Position
 from streams import topics
 from streams.positions import Row, peek_position, position_of, supersedes
 
-TABLES = {
-    topic.name: topic for topic in (topics.TABLE_ROOMS, topics.TABLE_OCCUPANCY, topics.TABLE_AVERAGES, topics.TABLE_ACTUATION)
-}
+TABLES = {topic.name: topic for topic in topics.TABLES}
 
 
 class Raw(Struct, frozen=True):

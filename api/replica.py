@@ -17,10 +17,7 @@ from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
 from streams import topics
 from streams.positions import position_of
 
-FOLLOWED = (
-    topics.TABLE_ROOMS, topics.TABLE_OCCUPANCY, topics.TABLE_AVERAGES, topics.TABLE_ACTUATION,
-    topics.ROOMS, topics.DEVICES, topics.BEACONS, topics.POLICIES,
-)  # fmt: skip
+FOLLOWED = (*topics.TABLES, topics.ROOMS, topics.DEVICES, topics.BEACONS, topics.POLICIES)
 """The topics a replica is made of."""
 _RECORDS = {topic.name: topic.records for topic in FOLLOWED}
 STALLED_AFTER = timedelta(seconds=10)

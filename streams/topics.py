@@ -94,10 +94,11 @@ TABLE_ROOMS = _table("rooms", rows.Room)
 TABLE_OCCUPANCY = _table("occupancy", rows.OccupancyRow)
 TABLE_AVERAGES = _table("averages", rows.AveragesRow)
 TABLE_ACTUATION = _table("actuation", rows.ActuationRow)
+TABLES = (TABLE_ROOMS, TABLE_OCCUPANCY, TABLE_AVERAGES, TABLE_ACTUATION)
 
 CATALOGUE = (
     ROOM_EVENTS, COMMANDS_KNX, COMMANDS_ZWAVE, COMMANDS_RECORDED, DEVICES, ROOMS, BEACONS, POLICIES, EFFECTS, DEAD_LETTERS,
-    TABLE_ROOMS, TABLE_OCCUPANCY, TABLE_AVERAGES, TABLE_ACTUATION,
+    *TABLES,
 )  # fmt: skip
 COMMANDS = {records.Bus.knx: COMMANDS_KNX, records.Bus.zwave: COMMANDS_ZWAVE, records.Bus.recorded: COMMANDS_RECORDED}
 """Where a bus's commands go. Those of recorded devices are kept for study; nobody acts on them."""

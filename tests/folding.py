@@ -28,6 +28,7 @@ from schemas.codecs import Codecs
 from schemas.commands import Command
 from schemas.errors import SchemaNotCached, Undecodable
 from schemas.records import Bus, Device, DeviceChanged, DeviceRole, Kind, Reading, RoomEvent, Tick
+from streams import topics
 from streams.compacted import read_to_end
 from streams.decoding import decode
 from streams.keys import partition_of
@@ -40,16 +41,12 @@ from streams.topics import (
     DEAD_LETTERS,
     ROOM_EVENTS,
     ROOM_PARTITIONS,
-    TABLE_ACTUATION,
-    TABLE_AVERAGES,
-    TABLE_OCCUPANCY,
-    TABLE_ROOMS,
     Topic,
 )
 from tests.processes import wait_until
 
 GROUP = "atrium-rooms"
-TABLES = {"rooms": TABLE_ROOMS, "occupancy": TABLE_OCCUPANCY, "averages": TABLE_AVERAGES, "actuation": TABLE_ACTUATION}
+TABLES = {topic.name.rpartition(".")[2]: topic for topic in topics.TABLES}
 _PARTITIONS = range(ROOM_PARTITIONS)
 
 

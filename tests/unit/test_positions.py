@@ -11,7 +11,7 @@ from schemas.codecs import PUBLIC, Codecs
 from schemas.records import Position
 from schemas.rows import ActuationRow, AveragesRow, OccupancyRow, Room
 from streams.positions import is_beyond, peek_position, position_of, rebased, supersedes
-from streams.topics import TABLE_ACTUATION, TABLE_AVERAGES, TABLE_OCCUPANCY, TABLE_ROOMS
+from streams.topics import TABLES
 
 CODECS = Codecs({cls: number for number, cls in enumerate(PUBLIC, start=1)})
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -28,9 +28,7 @@ def rows_at(position):
 
 
 def test_every_row_of_every_table_begins_with_its_position():
-    assert {row.__class__ for row in rows_at(at(0))} == {
-        topic.records[0] for topic in (TABLE_ROOMS, TABLE_OCCUPANCY, TABLE_AVERAGES, TABLE_ACTUATION)
-    }
+    assert {row.__class__ for row in rows_at(at(0))} == {topic.records[0] for topic in TABLES}
     rng = random.Random(1)
     for _ in range(200):
         position = at(rng.randrange(2 ** rng.randrange(1, 62)), "x" * rng.randrange(0, 200), rng.randrange(0, 70_000))

@@ -28,6 +28,7 @@ from streams.topics import (
     TABLE_AVERAGES,
     TABLE_OCCUPANCY,
     TABLE_ROOMS,
+    TABLES,
 )
 from tests.stories import NOON, SENSOR, introductions
 
@@ -156,7 +157,7 @@ async def test_commands_and_dead_letters_then_projections_then_rooms_rows_then_t
     assert await worker.producer.asked() == set()
     assert batch.flight.done()
     assert worker.lane_done == {PARTITION: 100 + len(events)}
-    assert worker.held == {TABLE_ROOMS.name, TABLE_OCCUPANCY.name, TABLE_AVERAGES.name, TABLE_ACTUATION.name}
+    assert worker.held == {topic.name for topic in TABLES}
     assert worker.crashes == []
 
 
