@@ -77,6 +77,14 @@ class Building:
     def sense(self, kind: Kind, value: float, device_id: int = SENSOR_2, room_id: str = "2") -> Position:
         return self.tell(room_id, Reading(device_id, kind, value, self.now))
 
+    def warm(self, readings: int, room_id: str = "2") -> list[Room]:
+        """So many readings of temperature, and the room's row after each."""
+        rows = []
+        for value in range(readings):
+            self.sense(Kind.temperature_c, float(value), room_id=room_id)
+            rows.append(self.rooms[room_id])
+        return rows
+
     def answer(self, device_id: int, reported_pct: float | None = None, room_id: str = "2") -> None:
         """The gateway's answer to the newest command of a device: done, and there, unless told otherwise."""
         command = [one.command for one in self.sent if one.command.device_id == device_id][-1]

@@ -11,7 +11,7 @@ from api.backlog import Backlog, Raw
 from api.replica import Change, Replica
 from schemas.codecs import Codecs
 from schemas.errors import Undecodable
-from schemas.records import Kind, Position
+from schemas.records import Position
 from schemas.rows import Room
 from streams import topics
 from tests.unit.api.building import Building
@@ -31,14 +31,6 @@ class CountingCodecs(Codecs):
         return super().decode(data)
 
 
-def rows_of(building: Building) -> list[Room]:
-    rows = []
-    for value in range(8):
-        building.sense(Kind.temperature_c, float(value))
-        rows.append(building.rooms["2"])
-    return rows
-
-
 def raws(codecs: Codecs, rows: list[Room | None]) -> list[Raw]:
     return [Raw(TABLE, "2", None if row is None else codecs.encode(row)) for row in rows]
 
@@ -53,7 +45,7 @@ def stood(codecs: Codecs, records: list[Raw]) -> Room | None:
 @pytest.mark.parametrize("seed", range(30))
 def test_the_backlog_comes_to_what_every_record_would_have_come_to(building: Building, seed: int) -> None:
     chance, codecs = random.Random(seed), CountingCodecs()
-    rows = rows_of(building)
+    rows = building.warm(8)
     reborn = [replace(row, position=Position("log-2", row.position.partition, row.position.offset - 5)) for row in rows[:3]]
     told: list[Room | None] = [*rows, None, *rows[:2]]
     chance.shuffle(told)
@@ -68,7 +60,7 @@ def test_the_backlog_comes_to_what_every_record_would_have_come_to(building: Bui
 def test_a_row_is_decoded_once_a_key(building: Building) -> None:
     codecs = CountingCodecs()
     backlog = Backlog(codecs, codecs.decode)
-    for raw in raws(codecs, rows_of(building)):
+    for raw in raws(codecs, building.warm(8)):
         backlog.take(raw)
     assert codecs.decoded == 0
     assert len(list(backlog.drain())) == 1

@@ -18,14 +18,6 @@ from streams.positions import position_of
 from tests.unit.api.building import LOG, NOON, UUID, Building
 
 
-def rows_of_room_2(building: Building) -> list[Room]:
-    rows = []
-    for value in range(6):
-        building.sense(Kind.temperature_c, float(value))
-        rows.append(building.rooms["2"])
-    return rows
-
-
 def shown(replica: Replica, *rows: Room | None) -> Room | None:
     replica.apply(Change(topics.TABLE_ROOMS.name, "2", row) for row in rows)
     return replica.rooms.get("2")
@@ -33,7 +25,7 @@ def shown(replica: Replica, *rows: Room | None) -> Room | None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_the_order_the_row_of_the_highest_position_stays(building: Building, seed: int) -> None:
-    rows = rows_of_room_2(building)
+    rows = building.warm(6)
     newest = rows[-1]
     random.Random(seed).shuffle(rows)
     assert shown(Replica(), *rows) == newest
@@ -56,19 +48,19 @@ def test_every_table_keeps_its_newer_row(building: Building, table: topics.Topic
 
 
 def test_a_row_of_a_new_log_replaces_a_higher_one_of_the_old(building: Building) -> None:
-    row = rows_of_room_2(building)[-1]
+    row = building.warm(6)[-1]
     reborn = replace(row, position=Position("log-2", row.position.partition, 0))
     assert shown(Replica(), row, reborn) == reborn
 
 
 def test_a_tombstone_removes_the_row(building: Building) -> None:
-    row = rows_of_room_2(building)[0]
+    row = building.warm(6)[0]
     assert shown(Replica(), row, None) is None
     assert shown(Replica(), None) is None
 
 
 def test_a_row_beyond_the_logs_end_is_reported_and_gives_way(building: Building) -> None:
-    older, *_, newer = rows_of_room_2(building)
+    older, *_, newer = building.warm(6)
     replica = Replica()
     replica.partitions_left = 0
     shown(replica, newer)
@@ -100,7 +92,7 @@ def test_a_beacon_is_found_whatever_its_case() -> None:
 
 def test_watchers_hear_of_the_rooms_that_changed_and_of_nothing_else(building: Building) -> None:
     heard: list[frozenset[str]] = []
-    row = rows_of_room_2(building)[0]
+    row = building.warm(6)[0]
     replica = Replica()
     replica.watchers.append(heard.append)
     shown(replica, row)
@@ -109,7 +101,7 @@ def test_watchers_hear_of_the_rooms_that_changed_and_of_nothing_else(building: B
 
 
 def test_lag_is_what_the_log_has_and_neither_the_rows_nor_the_group_have(building: Building) -> None:
-    row = rows_of_room_2(building)[-1]
+    row = building.warm(6)[-1]
     replica, partition, end = Replica(), row.position.partition, row.position.offset + 1
     other = (partition + 1) % topics.ROOM_PARTITIONS
     shown(replica, row)
@@ -126,7 +118,7 @@ def test_lag_is_what_the_log_has_and_neither_the_rows_nor_the_group_have(buildin
 
 
 def test_a_row_of_another_log_does_not_count_as_applied(building: Building) -> None:
-    row = rows_of_room_2(building)[-1]
+    row = building.warm(6)[-1]
     replica = Replica()
     shown(replica, row)
     replica.measure(LogState({}, {row.position.partition: 4}, {}, "log-2"), NOON)
@@ -134,7 +126,7 @@ def test_a_row_of_another_log_does_not_count_as_applied(building: Building) -> N
 
 
 def test_a_fold_that_stands_still_while_events_wait_is_told(building: Building) -> None:
-    row = rows_of_room_2(building)[-1]
+    row = building.warm(6)[-1]
     replica, partition, end = Replica(), row.position.partition, row.position.offset + 1
     replica.partitions_left = 0
     shown(replica, row)
@@ -146,7 +138,7 @@ def test_a_fold_that_stands_still_while_events_wait_is_told(building: Building) 
 
 
 def test_reached_needs_the_same_log_and_the_offset(building: Building) -> None:
-    row = rows_of_room_2(building)[-1]
+    row = building.warm(6)[-1]
     at = row.position
     replica = Replica()
     assert not replica.reached("2", at)
