@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from infra.services import resolve
 from streams.settings import Settings, read_settings
-from tests.processes import Running, free_port
+from tests.processes import Running, free_port, home_of_its_own
 
 
 class Services:
@@ -70,9 +69,7 @@ def stop_services(running: dict[str, Running]) -> None:
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
     """The services alone, nothing in them: for tests that break them or want an empty Kafka."""
-    with tempfile.TemporaryDirectory(prefix="atrium-test-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+    with home_of_its_own("test") as home:
         started = start_services(test_settings(home))
         try:
             yield started

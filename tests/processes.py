@@ -21,6 +21,19 @@ from streams.settings import Settings
 ROOT = Path(__file__).parent.parent
 
 
+@contextmanager
+def home_of_its_own(name: str) -> Iterator[Path]:
+    """An empty folder for a building, removed afterwards.
+
+    Not in pytest's own folder, which another session that starts meanwhile shuts to all but its user: PostgreSQL drops root and
+    must pass through.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"atrium-{name}-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        yield home
+
+
 class NotReady(AssertionError):
     """A process ended or did not get ready in time; shows the end of its log."""
 

@@ -12,11 +12,9 @@ import heapq
 import os
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -46,6 +44,7 @@ from streams.keys import partition_of
 from streams.settings import Settings
 from streams.topics import ROOM_PARTITIONS
 from tests.conftest import start_services, stop_services, test_settings
+from tests.processes import home_of_its_own
 
 _ROLES = (DeviceRole.multisensor, DeviceRole.radiator_valve, DeviceRole.blind, DeviceRole.dimmer)
 _BEGIN = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
@@ -66,9 +65,7 @@ def main() -> None:
     options.add_argument("--events", type=int, default=1_000_000)
     options.add_argument("--rooms", type=int, default=200)
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atrium-bench-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+    with home_of_its_own("bench") as home:
         given = replace(test_settings(home), kafka_bootstrap_servers="none.invalid:9", schema_registry_url="http://none.invalid")
         services = start_services(given)
         try:

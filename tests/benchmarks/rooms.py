@@ -12,7 +12,6 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from infra.provision import create_topics
 from streams.settings import Settings
 from tests.conftest import start_services, stop_services, test_settings
 from tests.folding import Load, codecs_of, committed, log_ends
-from tests.processes import Running, role_part
+from tests.processes import Running, home_of_its_own, role_part
 
 _CORE = 0
 
@@ -37,8 +36,7 @@ def main() -> None:
     options.add_argument("--restless", action="store_true", help="random values: nearly every reading changes a rule's input")
     options.add_argument("--profile", type=Path, help="write a cProfile of the role's process there")
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atrium-bench-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
+    with home_of_its_own("bench") as home:
         services = start_services(replace(test_settings(home), database_url="postgresql://none.invalid/none"))
         try:
             _keep_off_the_core(services.broker.pid)

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.processes import ROOT, free_port, wait_until
+from tests.processes import ROOT, free_port, home_of_its_own, wait_until
 
 CHROMIUM = shutil.which("chromium")
 PICTURE = ROOT / "docs" / "images" / "page.png"
@@ -51,10 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """Not in pytest's own folder: another session that starts meanwhile shuts that to all but its user."""
-    with tempfile.TemporaryDirectory(prefix="atrium-page-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+    with home_of_its_own("page") as home:
         yield home
 
 

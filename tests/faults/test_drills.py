@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +13,7 @@ from tests.faults.drills.perform import perform
 from tests.faults.drills.plan import Plan
 from tests.faults.drills.stand import Stand, stand
 from tests.faults.drills.table import as_markdown
+from tests.processes import home_of_its_own
 
 PLAN = Plan(rooms=40, rate=200, flip_s=4.0)
 
@@ -22,13 +21,10 @@ PLAN = Plan(rooms=40, rate=200, flip_s=4.0)
 @pytest.fixture(scope="module")
 def running() -> Iterator[tuple[asyncio.Runner, Stand]]:
     """One building for all drills, on services of its own: a drill may delete the rooms' log."""
-    with (
-        tempfile.TemporaryDirectory(prefix="atrium-drill-", ignore_cleanup_errors=True) as folder,
-        asyncio.Runner() as runner,
-    ):
+    with home_of_its_own("drill") as home, asyncio.Runner() as runner:
         leave = contextlib.AsyncExitStack()
         try:
-            built = runner.run(leave.enter_async_context(stand(PLAN, Path(folder))))
+            built = runner.run(leave.enter_async_context(stand(PLAN, home)))
             register_newer(built)
             yield runner, built
         finally:

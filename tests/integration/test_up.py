@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import test_settings as settings_for
-from tests.processes import ROOT, wait_until
+from tests.processes import ROOT, home_of_its_own, wait_until
 
 ATRIUM = (sys.executable, "-m", "streams.cli")
 PARTS = {"kafka", "postgres", "registry", "prepare", "rooms", "api", "knx", "zwave", "history", "directory", "simulator"}
@@ -89,9 +88,7 @@ def _state(pid: int) -> str:
 
 @contextmanager
 def building() -> Iterator[Building]:
-    with tempfile.TemporaryDirectory(prefix="atrium-up-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        home.chmod(0o755)
+    with home_of_its_own("up") as home:
         made = Building(home)
         try:
             yield made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.faults.drills.perform import Row, perform
 from tests.faults.drills.plan import Plan
 from tests.faults.drills.stand import memory_and_cores, stand
 from tests.faults.drills.table import HEADINGS, cells, write
+from tests.processes import home_of_its_own
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,8 +69,8 @@ async def run(names: list[str], plan: Plan, spans: Spans, seed: int, home: Path 
     """One stand, one drill after the other."""
     console = Console(stderr=True)
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="atrium-drill-", ignore_cleanup_errors=True) as folder:
-        async with stand(plan, home or Path(folder)) as built:
+    with home_of_its_own("drill") as own:
+        async with stand(plan, home or own) as built:
             built.chance.seed(seed)
             await asyncio.to_thread(register_newer, built)
             for name in names:

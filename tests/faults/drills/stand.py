@@ -238,7 +238,6 @@ class Stand:
 @asynccontextmanager
 async def stand(plan: Plan, home: Path) -> AsyncIterator[Stand]:
     """A building started, its rooms introduced by the database, its roles ready."""
-    home.chmod(0o755)  # noqa: ASYNC240  # PostgreSQL drops root and must pass through
     settings = msgspec.structs.replace(test_settings(home), simulator_port=free_port())
     services = await asyncio.to_thread(start_services, msgspec.structs.replace(settings, simulator_enabled=False))
     try:

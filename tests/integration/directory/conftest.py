@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,7 @@ from agents.gateways.log import utc_now
 from infra.provision import provision
 from streams.settings import Settings
 from tests.conftest import start_services, stop_services, test_settings
-from tests.processes import Running, role_part
+from tests.processes import Running, home_of_its_own, role_part
 
 ROLES = ("simulator", "rooms", "knx", "zwave", "api", "directory")
 
@@ -45,9 +43,7 @@ class House:
 
 @pytest.fixture(scope="package")
 def house() -> Iterator[House]:
-    with tempfile.TemporaryDirectory(prefix="atrium-directory-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+    with home_of_its_own("directory") as home:
         started = start_services(test_settings(home))
         asyncio.run(provision(started.settings))
         house = House(started.settings)

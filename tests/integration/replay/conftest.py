@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,16 +18,14 @@ from streams.database import connection
 from streams.settings import Settings
 from tests.conftest import start_services, stop_services, test_settings
 from tests.folding import Load, codecs_of, log_ends, wait_caught_up
-from tests.processes import Running, role, role_part, wait_until
+from tests.processes import Running, home_of_its_own, role, role_part, wait_until
 
 LIVED_S = 40
 
 
 @pytest.fixture(scope="package")
 def lived() -> Iterator[Settings]:
-    with tempfile.TemporaryDirectory(prefix="atrium-replay-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+    with home_of_its_own("replay") as home:
         started = start_services(test_settings(home))
         try:
             asyncio.run(provision(started.settings))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import asyncpg
 import msgspec
@@ -16,14 +14,13 @@ from streams.database import connection
 from streams.registry import register_all
 from streams.settings import Settings
 from tests.conftest import Services, start_services, stop_services, test_settings
+from tests.processes import home_of_its_own
 
 
 @pytest.fixture(scope="package")
 def own() -> Iterator[Services]:
     """Kafka with its topics, the registry with its schemas, an empty PostgreSQL."""
-    with tempfile.TemporaryDirectory(prefix="atrium-storage-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        home.chmod(0o755)  # PostgreSQL drops root and must pass through
+    with home_of_its_own("storage") as home:
         started = start_services(test_settings(home))
         try:
             create_topics(started.settings.librdkafka)
