@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
+import pytest
 from msgspec.structs import replace
 
 from agents.gateways.actuate import Ended, Reported, actuate
@@ -16,6 +17,13 @@ from agents.gateways.log import utc_now
 from schemas.commands import Effect
 from schemas.records import Device, EffectState, Kind, ResultStatus
 from tests.unit.gateways.test_decide import BLIND, COMMAND
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here travels for longer than 10 ms."""
+    monkeypatch.setattr("agents.gateways.actuate._GRACE_S", 0.2)
+    monkeypatch.setattr("agents.gateways.actuate._LOOK_EVERY_S", 0.05)
 
 
 class Bus:
