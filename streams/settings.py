@@ -117,6 +117,11 @@ def _kafka_client(env: Mapping[str, str]) -> dict[str, str]:
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Settings from environment variables. Raises `BadSetting` naming the variable that is wrong, and `BadKnxLines`."""
     lines_file = Path(env["ATRIUM_KNX_LINES"]).expanduser().resolve() if env.get("ATRIUM_KNX_LINES") else None
+    lines = read_lines(lines_file) if lines_file else {}
+    keyring_password = env.get("ATRIUM_KNX_KEYRING_PASSWORD") or None
+    for name, line in lines.items():
+        if line.keyring and keyring_password is None:
+            raise BadSetting(f"ATRIUM_KNX_KEYRING_PASSWORD is not set, but the keyring of KNX line {name} needs it")
     return Settings(
         home=Path(env.get("ATRIUM_HOME") or ".atrium").expanduser().resolve(),
         packages=Path(env.get("ATRIUM_PACKAGES") or f"{env.get('XDG_CACHE_HOME') or '~/.cache'}/atrium").expanduser().resolve(),
@@ -135,8 +140,8 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         simulator_speed=_number(env, "ATRIUM_SIMULATOR_SPEED", 1.0),
         simulator_knx_port=_port(env, "ATRIUM_SIMULATOR_KNX_PORT"),
         knx_lines_file=lines_file,
-        knx_lines=read_lines(lines_file) if lines_file else {},
-        knx_keyring_password=env.get("ATRIUM_KNX_KEYRING_PASSWORD") or None,
+        knx_lines=lines,
+        knx_keyring_password=keyring_password,
         directory_reconcile_s=_number(env, "ATRIUM_DIRECTORY_RECONCILE_S", 60.0),
     )
 

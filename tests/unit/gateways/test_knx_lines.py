@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from streams.cli import main
 from streams.knx_lines import BadKnxLines, Connection, read_lines
+from streams.settings import BadSetting, read_settings
 
 
 def lines(folder: Path, text: str) -> Path:
@@ -72,6 +73,14 @@ def test_a_missing_file_is_one_line_and_no_stack_trace(tmp_path: Path) -> None:
         1,
         f"Error: ATRIUM_KNX_LINES: {tmp_path / 'none.toml'}: No such file or directory\n",
     )
+
+
+def test_a_keyring_without_its_password_is_told_at_the_start(tmp_path: Path) -> None:
+    text = "[lines.a]\nconnection = 'secure-tunnelling'\ngateway = 'x'\nkeyring = 'a.knxkeys'\n"
+    env = {"ATRIUM_KNX_LINES": str(lines(tmp_path, text))}
+    with pytest.raises(BadSetting, match="ATRIUM_KNX_KEYRING_PASSWORD is not set, but the keyring of KNX line a needs it"):
+        read_settings(env)
+    assert read_settings(env | {"ATRIUM_KNX_KEYRING_PASSWORD": "secret"}).knx_keyring_password == "secret"
 
 
 @pytest.mark.parametrize(
