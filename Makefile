@@ -25,8 +25,8 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 run: setup ## run the building; Ctrl-C stops it
 	@$(BIN)/atrium up
 
-test: setup ## run every test
-	@$(BIN)/python -m pytest
+test: setup ## run every test, in two processes
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(INSTALLED) ## style, types, import rules, schema compatibility
 	$(BIN)/ruff check

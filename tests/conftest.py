@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 from infra.services import resolve
 from streams.settings import Settings, read_settings
 from tests.processes import Running, free_port, home_of_its_own
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background: what a test starts would not hear its Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Services:
@@ -64,6 +68,15 @@ def start_services(settings: Settings) -> Services:
 def stop_services(running: dict[str, Running]) -> None:
     for each in running.values():
         each.stop()
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a building goes to one process: the files of a package of integration tests, else each file."""
+    here = Path(__file__).parent
+    for item in items:
+        shared = item.path.parent if item.path.parent.parent == here / "integration" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(here))))
 
 
 @pytest.fixture(scope="session")

@@ -183,7 +183,9 @@ def role(name: str, settings: Settings, *, env: Mapping[str, str] | None = None,
 
 
 def free_port() -> int:
-    """A port no ephemeral client port can collide with."""
+    """A port no ephemeral client port can collide with; each of the processes that share the tests has its own range."""
     import random
 
-    return next(port for port in random.sample(range(20000, 32000), 200) if is_free(port))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    begins = 20000 + 3000 * (number % 4)
+    return next(port for port in random.sample(range(begins, begins + 3000), 200) if is_free(port))

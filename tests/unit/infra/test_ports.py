@@ -22,9 +22,11 @@ def taken() -> Iterator[int]:
 
 @pytest.fixture
 def usual(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Usual ports that are free while the test runs."""
-    others = random.sample(range(20000, 32000), 200)  # not those that an earlier test has claimed
-    free = dict(zip(ports.USUAL, (port for port in others if ports.is_free(port)), strict=False))
+    """Usual ports that are free while the test runs, and claimed neither by an earlier test nor by a building that runs."""
+    others = (port for port in random.sample(range(20000, 32000), 200) if port not in ports._claimed and ports.claim(port))
+    free = dict(zip(ports.USUAL, others, strict=False))
+    for port in free.values():
+        ports._claimed.pop(port).close()
     monkeypatch.setattr(ports, "USUAL", free)
     return free
 
