@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from agents.rules.policy import fault
 from schemas.codecs import DEFAULT_POLICY
-from schemas.errors import BuildingError
+from schemas.policy import Document, effective
 from schemas.records import Beacon, Device, DeviceChanged, Policy, PolicyChanged, RoomInfo
 from streams.topics import BEACONS, DEVICES, POLICIES, ROOM_EVENTS, ROOMS, Topic
 
 R = TypeVar("R", RoomInfo, Beacon, Device, Policy)
-
-
-class BadPolicy(BuildingError):
-    """A policy document that cannot be used; the message names the room, the field and what would do."""
-
-    reason = "bad_policy"
 
 
 class Building(Struct, frozen=True):
@@ -70,18 +63,17 @@ def beacon_key(beacon: Beacon) -> str:
     return f"{beacon.uuid}/{beacon.major}/{beacon.minor}"
 
 
-def policy_of(room_id: str, revision: int, document: Mapping[str, Any]) -> Policy:
-    """The default policy with the document's fields in their place. Raises `BadPolicy`."""
-    known = {field for field in Policy.__struct_fields__ if field != "revision"}
-    if unknown := sorted(document.keys() - known):
-        raise BadPolicy(f"policy of room {room_id}: no field is called {', '.join(unknown)}: see schemas/avro/atrium.Policy.avsc")
-    try:
-        policy = msgspec.convert({**msgspec.to_builtins(DEFAULT_POLICY), **document, "revision": revision}, Policy)
-    except msgspec.ValidationError as error:
-        raise BadPolicy(f"policy of room {room_id}: {error}") from error
-    if why := fault(policy):
-        raise BadPolicy(f"policy of room {room_id}: {why}")
-    return policy
+class Layer(Struct, frozen=True):
+    """A policy document of the building, a floor or a room, and its revision."""
+
+    revision: int
+    document: Document
+
+
+def policy_of(room_id: str, layers: Sequence[Layer]) -> Policy:
+    """The default policy with the documents' fields in their place, the room's own last. Raises `BadPolicy`."""
+    revision = max(layer.revision for layer in layers)
+    return effective(f"policy of room {room_id}", revision, [layer.document for layer in layers])
 
 
 def outdated(database: Building, topics: Building) -> set[tuple[str, str]]:

@@ -9,16 +9,17 @@ import asyncio
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 
-from agents.building import BadPolicy, Building, Phase, Write, beacon_key, difference, outdated, policy_of
+from agents.building import Building, Layer, Phase, Write, beacon_key, difference, outdated, policy_of
 from schemas.codecs import Codecs
 from schemas.errors import Undecodable, UnknownSchema
+from schemas.policy import BUILDING, BadPolicy
 from schemas.records import Beacon, Device, Policy, RoomInfo
 from streams.compacted import CompactedReader
 from streams.decoding import decode
@@ -38,18 +39,29 @@ async def read_building(db: asyncpg.Connection) -> Building:
             msgspec.convert({**row, "uuid": str(row["uuid"])}, Beacon) for row in await db.fetch("SELECT * FROM building.beacons")
         ]
         devices = [msgspec.convert(dict(row), Device) for row in await db.fetch("SELECT * FROM building.devices")]
-        policies = await db.fetch("SELECT * FROM building.policies")
+        own = {row["room_id"]: _layer(row) for row in await db.fetch("SELECT * FROM building.policies")}
+        shared = {row["scope"]: _layer(row) for row in await db.fetch("SELECT * FROM building.shared_policies")}
     return Building(
         rooms={room.room_id: room for room in rooms},
         beacons={beacon_key(beacon): beacon for beacon in beacons},
         devices={str(device.device_id): device for device in devices},
-        policies={row["room_id"]: _policy_or_none(row) for row in policies},
+        policies={room.room_id: _policy_or_none(room.room_id, found) for room in rooms if (found := _layers(room, shared, own))},
     )
 
 
-def _policy_or_none(row: asyncpg.Record) -> Policy | None:
+def _layer(row: asyncpg.Record) -> Layer:
+    return Layer(row["revision"], json.loads(row["document"]))
+
+
+def _layers(room: RoomInfo, shared: Mapping[str, Layer], own: Mapping[str, Layer]) -> list[Layer]:
+    """The documents that concern a room, its own last."""
+    found = (shared.get(BUILDING), shared.get(f"floor/{room.floor}"), own.get(room.room_id))
+    return [layer for layer in found if layer is not None]
+
+
+def _policy_or_none(room_id: str, layers: Sequence[Layer]) -> Policy | None:
     try:
-        return policy_of(row["room_id"], row["revision"], json.loads(row["document"]))
+        return policy_of(room_id, layers)
     except BadPolicy as error:
         _logger.error("%s; the room keeps the policy it has", error)
         return None
@@ -112,7 +124,10 @@ async def renew(db: asyncpg.Connection, topics: Building, rows: Iterable[tuple[s
             "UPDATE building.beacons SET revision = 0 WHERE uuid || '/' || major || '/' || minor = ANY($1)", keys[BEACONS.name]
         )
         await db.execute("UPDATE building.devices SET revision = 0 WHERE device_id::text = ANY($1)", keys[DEVICES.name])
-        await db.execute("UPDATE building.policies SET revision = 0 WHERE room_id = ANY($1)", keys[POLICIES.name])
+        await db.execute(  # also of a room without a document: what it follows has an older revision than it had before
+            "INSERT INTO building.policies (room_id) SELECT unnest($1::text[]) ON CONFLICT (room_id) DO UPDATE SET revision = 0",
+            keys[POLICIES.name],
+        )
 
 
 async def carry(

@@ -30,6 +30,8 @@ PUBLIC: tuple[type[msgspec.Struct], ...] = (
 )  # fmt: skip
 """Every record that travels on a topic by itself; each has a subject named like its full name."""
 _BY_NAME = {f"{NAMESPACE}.{cls.__name__}": cls for cls in PUBLIC}
+_WRITTEN_AGAIN: frozenset[type[msgspec.Struct]] = frozenset({records.Policy, records.Device, commands.Proposal, rows.Sent})
+"""What stands in a room's row, seldom changes, and is written with every row."""
 HEADER = 5
 """Bytes before the Avro body: 0x00 and the schema id."""
 _MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
@@ -73,12 +75,18 @@ def _reader(cls: type[msgspec.Struct]) -> compiled.Reader:
     return compiled.reader(json.loads(schema_text(subject_of(cls))), cls)
 
 
+def _header(schema_id: int) -> bytes:
+    return b"\x00" + schema_id.to_bytes(HEADER - 1, "big")
+
+
 class Codecs:
     """Encodes the records of `PUBLIC`, decodes every known schema id into today's classes."""
 
     def __init__(self, ids: Mapping[type[msgspec.Struct], int]) -> None:
         self._encode = {
-            cls: compiled.writer(json.loads(schema_text(subject_of(cls))), cls, b"\x00" + schema_id.to_bytes(4, "big"))
+            cls: compiled.writer(
+                json.loads(schema_text(subject_of(cls))), cls, b"\x00" + schema_id.to_bytes(4, "big"), _WRITTEN_AGAIN
+            )
             for cls, schema_id in ids.items()
         }
         self._own: dict[int, type[msgspec.Struct]] = {}
@@ -89,7 +97,7 @@ class Codecs:
 
     def _adopt(self, schema_id: int, cls: type[msgspec.Struct]) -> None:
         self._own[schema_id] = cls
-        self._by_header[b"\x00" + schema_id.to_bytes(4, "big")] = _reader(cls)
+        self._by_header[_header(schema_id)] = _reader(cls)
 
     def encode(self, record: msgspec.Struct) -> bytes:
         """Wire bytes of a record; the same record gives the same bytes."""
@@ -171,7 +179,7 @@ def _default_policy() -> records.Policy:
     values: dict[str, Any] = {"revision": 0}
     for field in json.loads(_file_text(subject_of(records.Policy)))["fields"]:
         if "default" in field:  # a time-millis default is milliseconds after midnight
-            at_ms = isinstance(field["type"], dict)
+            at_ms = isinstance(field["type"], dict) and field["type"].get("logicalType") == "time-millis"
             values[field["name"]] = (_MIDNIGHT + timedelta(milliseconds=field["default"])).time() if at_ms else field["default"]
     return msgspec.convert(values, records.Policy)
 

@@ -10,8 +10,17 @@ from msgspec import Struct
 from schemas.records import EffectState, Kind, Position, ResultStatus, Slot
 
 
+class Input(Struct, frozen=True):
+    """A fact a proposal was made from: a kind, or occupied, day (1 or 0); `limit` is what it was held against."""
+
+    name: str
+    value: float
+    at: datetime | None = None
+    limit: float | None = None
+
+
 class Proposal(Struct, frozen=True):
-    """A value somebody wants for an actuator, and why."""
+    """A value somebody wants for an actuator, and why; `inputs` as of `since_at`."""
 
     slot: Slot
     rule: str
@@ -19,6 +28,7 @@ class Proposal(Struct, frozen=True):
     reason: str
     since_at: datetime
     until_at: datetime | None = None
+    inputs: tuple[Input, ...] = ()
 
 
 class Command(Struct, frozen=True):
@@ -35,6 +45,8 @@ class Command(Struct, frozen=True):
     policy_revision: int
     winner: Proposal
     losers: tuple[Proposal, ...] = ()
+    event: str = ""
+    attempt: int = 1
 
 
 class Effect(Struct, frozen=True):

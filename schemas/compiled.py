@@ -96,7 +96,8 @@ def _block(out: bytearray, size: int) -> None:
 class _Source:
     """Python source of one function, grown line by line; types met are compiled in place."""
 
-    def __init__(self, named: dict[str, Any]) -> None:
+    def __init__(self, named: dict[str, Any], remembered: frozenset[type[Struct]] = frozenset()) -> None:
+        self.remembered = remembered
         self.lines: list[str] = []
         self.names: dict[str, Any] = {
             "tail": _tail, "take": _take, "index": _index, "flag": _flag, "instant": _instant, "clock": _time, "long": _long,
@@ -212,9 +213,38 @@ def _read_blocks(source: _Source, depth: int, schema: Any, hint: Any, into: str)
     source.add(depth, f"{into} = {items if is_map else f'tuple({items})'}")
 
 
-def writer(schema: Any, cls: type[Struct], prefix: bytes = b"") -> Writer:
-    """A function record -> `prefix` + Avro body."""
-    source = _Source({})
+_REMEMBERED_MOST = 20_000
+
+
+class _Remembering:
+    """A writer that keeps the bytes of the objects it met: frozen, shared by many rows, and written with every one of them."""
+
+    def __init__(self, write: Writer) -> None:
+        self._write = write
+        self._known: dict[int, tuple[Any, bytes]] = {}
+
+    def __call__(self, record: Any) -> bytes:
+        known = self._known.get(id(record))  # the object is kept with its bytes, so its id stays its own
+        if known is not None:
+            return known[1]
+        if len(self._known) >= _REMEMBERED_MOST:
+            self._known.clear()
+        body = self._write(record)
+        self._known[id(record)] = record, body
+        return body
+
+
+def writer(schema: Any, cls: type[Struct], prefix: bytes = b"", remembered: frozenset[type[Struct]] = frozenset()) -> Writer:
+    """A function record -> `prefix` + Avro body. Bodies of records inside it that are of the `remembered` classes are kept."""
+    return _compiled_writer(_Source({}, remembered), schema, cls, prefix)
+
+
+def _body_writer(named: dict[str, Any], schema: Any, cls: type[Struct]) -> Writer:
+    """A writer of a record inside another one; types either defines are known to both."""
+    return _compiled_writer(_Source(named), schema, cls, b"")
+
+
+def _compiled_writer(source: _Source, schema: Any, cls: type[Struct], prefix: bytes) -> Writer:
     source.names["prefix"] = prefix
     source.add(1, "o = bytearray(prefix)")
     _write(source, 1, schema, cls, "record")
@@ -255,6 +285,9 @@ def _write(source: _Source, depth: int, schema: Any, hint: Any, value: str) -> N
                 _write(source, depth + 1, "string", str, key)
             _write(source, depth + 1, schema["values" if is_map else "items"], arguments[1] if is_map else arguments[0], item)
             source.add(depth, "o.append(0)")
+        case "record" if _plain(hint) in source.remembered:
+            name = source.fresh("body", _Remembering(_body_writer(source.schemas, schema, _plain(hint))))
+            source.add(depth, f"o += {name}({value})")
         case "record":
             hints = typing.get_type_hints(_plain(hint))
             name = source.fresh("r")

@@ -85,11 +85,47 @@ class ResultStatus(StrEnum):
 
 
 class IntentAction(StrEnum):
-    """`set` takes the manual slot, `release` gives it back."""
+    """`set` takes the manual slot, `extend` moves its end, `release` gives it back; `lock` and `unlock` a maintenance lock."""
 
     unknown = "unknown"
     set = "set"
     release = "release"
+    extend = "extend"
+    lock = "lock"
+    unlock = "unlock"
+
+
+class LeaseEnd(StrEnum):
+    """What ends a hold: an instant, the room's becoming vacant (the instant only caps it), or only its release."""
+
+    unknown = "unknown"
+    at = "at"
+    vacant = "vacant"
+    relinquished = "relinquished"
+
+
+class Unasked(StrEnum):
+    """What a value is that nobody asked for: nothing, a hand (a lease), or drift (corrected)."""
+
+    unknown = "unknown"
+    nothing = "nothing"
+    hand = "hand"
+    drift = "drift"
+
+
+class Weekday(StrEnum):
+    """A day of the week; `holiday` stands for the days named as such, `none` for no period at all."""
+
+    unknown = "unknown"
+    monday = "monday"
+    tuesday = "tuesday"
+    wednesday = "wednesday"
+    thursday = "thursday"
+    friday = "friday"
+    saturday = "saturday"
+    sunday = "sunday"
+    holiday = "holiday"
+    none = "none"
 
 
 class EffectState(StrEnum):
@@ -142,6 +178,7 @@ class Intent(Struct, frozen=True, gc=False):
     until_at: datetime | None = None
     source: str = ""
     reason: str = ""
+    ends: LeaseEnd = LeaseEnd.at
 
 
 class CommandResult(Struct, frozen=True, gc=False):
@@ -180,6 +217,25 @@ class DeviceChanged(Struct, frozen=True):
     device: Device | None = None
 
 
+class SchedulePeriod(Struct, frozen=True, forbid_unknown_fields=True):
+    """A span of the week in which the schedule slot holds a value for one kind of actuator; None: its setback."""
+
+    name: str
+    kind: Kind
+    days: tuple[Weekday, ...]
+    starts: time
+    ends: time
+    value_pct: float | None = None
+
+
+class ScheduleException(Struct, frozen=True, forbid_unknown_fields=True):
+    """Days, both named as 2026-12-24, that follow another day's periods."""
+
+    first: str
+    last: str
+    follow: Weekday
+
+
 class Policy(Struct, frozen=True):
     """Every number of every rule; `schemas.codecs.DEFAULT_POLICY` has the defaults of the `.avsc`, which says what each means."""
 
@@ -211,6 +267,37 @@ class Policy(Struct, frozen=True):
     reading_stale_s: int
     manual_lease_s: int
     command_ttl_s: int
+    dark_hysteresis_lx: float
+    valve_min_on_s: int
+    valve_min_off_s: int
+    light_min_on_s: int
+    light_min_off_s: int
+    frost_below_c: float
+    frost_hysteresis_k: float
+    valve_frost_pct: float
+    overheat_above_c: float
+    overheat_hysteresis_k: float
+    valve_overheat_pct: float
+    window_fall_k: float
+    window_fall_s: int
+    window_hold_s: int
+    valve_window_pct: float
+    spike_temperature_k: float
+    spike_humidity_pct: float
+    spike_co2_ppm: float
+    stuck_after_s: int
+    lease_longest_s: int
+    retry_attempts: int
+    retry_first_s: int
+    retry_longest_s: int
+    retry_expiry_s: int
+    astray_after_s: int
+    valve_unasked: Unasked
+    blind_unasked: Unasked
+    light_unasked: Unasked
+    schedule: tuple[SchedulePeriod, ...]
+    schedule_exceptions: tuple[ScheduleException, ...]
+    holidays: tuple[str, ...]
 
 
 class PolicyChanged(Struct, frozen=True):

@@ -107,11 +107,26 @@ class Story:
     def light(self, lx: float) -> Story:
         return self.reads(Kind.illuminance_lx, lx)
 
+    def temperature(self, c: float) -> Story:
+        return self.reads(Kind.temperature_c, c)
+
+    def window(self, *, open_: bool = True) -> Story:
+        return self.reads(Kind.window_open, float(open_))
+
     def hand(self, kind: Kind, value_pct: float, **more: object) -> Story:
         return self.tell(Intent(IntentAction.set, kind, self.now, value_pct, source="api", **more))
 
     def lets_go(self, kind: Kind) -> Story:
         return self.tell(Intent(IntentAction.release, kind, self.now, source="api"))
+
+    def extends(self, kind: Kind, **more: object) -> Story:
+        return self.tell(Intent(IntentAction.extend, kind, self.now, source="api", **more))
+
+    def locks(self, kind: Kind = Kind.unknown, value_pct: float | None = None) -> Story:
+        return self.tell(Intent(IntentAction.lock, kind, self.now, value_pct, source="A. Meier", reason="motor is being changed"))
+
+    def unlocks(self, kind: Kind = Kind.unknown) -> Story:
+        return self.tell(Intent(IntentAction.unlock, kind, self.now, source="A. Meier"))
 
     def confirms(self, device_id: int, status: ResultStatus = ResultStatus.done) -> Story:
         """The gateway answers the last command to a device."""

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from agents.rules.policy import faults
 from schemas.codecs import DEFAULT_POLICY
 from schemas.errors import BuildingError
+from schemas.policy import faults
 from schemas.records import Policy
 
 _FIXED = ("revision", "clock")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from agents.rules.arbitration import Opinion, Undecided, Wish
-from schemas.records import Policy
-from schemas.rows import OccupancyState, Room
+from agents.rules.sensing import measured, people
+from schemas.records import Kind, Policy
+from schemas.rows import Actuator, OccupancyState, Room
 
 
 def is_humid(was: bool | None, humidity_pct: float | None, policy: Policy) -> bool | None:
@@ -16,11 +17,22 @@ def is_humid(was: bool | None, humidity_pct: float | None, policy: Policy) -> bo
     return bool(was) and humidity_pct >= policy.humid_clear_below_pct
 
 
-def blind(room: Room) -> Opinion:
-    """Humid: closed. Else by day, occupied and dark: open. Unknown humidity with nothing else to go by decides nothing."""
+def against_humidity(room: Room, _: Actuator) -> Opinion:
+    """Humid: closed. Unknown humidity decides nothing."""
     policy = room.policy
-    if room.humid:
-        return Wish("close when humid", policy.blind_humid_closed_pct, f"humidity above {policy.humid_above_pct:g} %")
-    if room.day and room.dark and room.occupancy.light is OccupancyState.occupied:
-        return Wish("daylight when dark", policy.blind_dark_closed_pct, f"occupied, by day, at most {policy.dark_at_most_lx:g} lx")
-    return Undecided("humidity is unknown") if room.humid is None else None
+    if room.humid is None:
+        return Undecided("humidity is unknown")
+    if not room.humid:
+        return None
+    inputs = (measured(room, Kind.humidity_pct, policy.humid_above_pct),)
+    return Wish("close when humid", policy.blind_humid_closed_pct, f"humidity above {policy.humid_above_pct:g} %", inputs)
+
+
+def for_daylight(room: Room, _: Actuator) -> Opinion:
+    """By day, occupied and dark: open."""
+    policy = room.policy
+    if not (room.day and room.dark and room.occupancy.light is OccupancyState.occupied):
+        return None
+    reason = f"occupied, by day, at most {policy.dark_at_most_lx:g} lx"
+    inputs = (people(room), measured(room, Kind.illuminance_lx, policy.dark_at_most_lx))
+    return Wish("daylight when dark", policy.blind_dark_closed_pct, reason, inputs)

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agents.rules import blinds, climate, lighting, occupancy
-from agents.rules.arbitration import Opinion, arbitrate, dwell_ends_at
+from agents.rules import following, leases, occupancy, schedule, windows
+from agents.rules.arbitration import DWELL, arbitrate, dwell_ends_at
 from agents.rules.policy import is_day, next_boundary
+from agents.rules.rulebook import ask, numbers
 from schemas.commands import Command, command_id
-from schemas.records import Kind, Policy, ResultStatus
+from schemas.records import Kind
 from schemas.rows import Actuator, Room
+
+_GO_STALE = (Kind.humidity_pct, Kind.illuminance_lx, Kind.temperature_c)
 
 
 class Decision(Struct, frozen=True):
@@ -23,41 +26,36 @@ class Decision(Struct, frozen=True):
     commands: tuple[Command, ...]
 
 
-class _Numbers(Struct, frozen=True):
-    """The policy's numbers for one kind of actuator."""
-
-    default_pct: float
-    dwell_s: int
-
-
-def decide(room: Room, room_id: str) -> Decision:
-    """Let the rules decide at `room.now_at`, for the event at `room.position`."""
-    now = room.now_at
+def decide(room: Room, room_id: str, event: str) -> Decision:
+    """Let the rules decide at `room.now_at`, for the event of this type at `room.position`."""
+    now, policy = room.now_at, room.policy
     room = _aged(room, now)
     commands: list[Command] = []
     actuators = []
     for was in room.actuators:
-        numbers = _numbers(room.policy, was.kind)
-        verdict = arbitrate(was, _opinion(room, was), numbers.default_pct, numbers.dwell_s, now)
-        actuator = verdict.actuator
-        if verdict.send_pct is not None:
-            command = _command(room, room_id, actuator, verdict.send_pct, len(commands))
+        verdict = arbitrate(was, ask(room, was), numbers(policy, was.kind), now)
+        actuator, target = verdict.actuator, verdict.send_pct
+        attempt = 1
+        if target is None and following.repeats(actuator, now):
+            target, attempt = actuator.desired_pct, actuator.attempts + 1
+        if target is not None:
+            command = _command(room, room_id, actuator, target, len(commands), event, attempt)
             commands.append(command)
-            actuator = _commanded(was, actuator, command)
+            actuator = following.commanded(was, actuator, command)
         actuators.append(actuator)
     if tuple(actuators) != room.actuators:
         room = replace(room, actuators=tuple(actuators), actuation_position=room.position)
     if any(command.kind is Kind.level_pct for command in commands):  # the sensor is blind until the lamp has answered and settled
-        room = replace(room, lamp_settling_until_at=now + timedelta(seconds=room.policy.command_ttl_s))
+        room = replace(room, lamp_settling_until_at=now + timedelta(seconds=policy.command_ttl_s))
     return Decision(replace(room, wake_at=_wake_at(room, now)), tuple(commands))
 
 
 def _aged(room: Room, now: datetime) -> Room:
-    """What time alone changes: occupancy, silent sensors, local day, commands nobody answered."""
+    """What time alone changes: occupancy, silent sensors, windows, local day, leases, commands nobody answered."""
     policy = room.policy
-    stale = timedelta(seconds=policy.reading_stale_s)
-    humidity_known = any(s.kind is Kind.humidity_pct and now - s.logged_at < stale for s in room.sensed)
-    light_known = any(s.kind is Kind.illuminance_lx and now - s.logged_at < stale for s in room.sensed)
+    stale_at = now - timedelta(seconds=policy.reading_stale_s)
+    fresh = {s.kind for s in room.sensed if s.logged_at > stale_at}
+    humidity_known, light_known, warmth_known = (kind in fresh for kind in _GO_STALE)
     aged = replace(
         room,
         occupancy=occupancy.on_time(room.occupancy, policy, room.position, now),
@@ -65,46 +63,19 @@ def _aged(room: Room, now: datetime) -> Room:
         humid=room.humid if humidity_known else None,
         dark=room.dark if light_known else None,
         bright=room.bright if light_known else None,
+        frost=room.frost if warmth_known else None,
+        hot=room.hot if warmth_known else None,
+        window=windows.on_time(room.window, now),
     )
-    if any(a.pending_until_at is not None and now >= a.pending_until_at for a in room.actuators):
-        actuators = tuple(
-            _unanswered(a) if a.pending_until_at is not None and now >= a.pending_until_at else a for a in room.actuators
-        )
+    actuators = tuple([leases.on_time(following.on_time(each, policy, now), aged.occupancy) for each in room.actuators])
+    if actuators != room.actuators:
         aged = replace(aged, actuators=actuators, actuation_position=room.position)
     return aged
 
 
-def _unanswered(actuator: Actuator) -> Actuator:
-    return replace(
-        actuator,
-        pending_command_id=None,
-        pending_until_at=None,
-        last_status=ResultStatus.failed,
-        last_reason="the gateway did not answer",
-    )
-
-
-def _opinion(room: Room, actuator: Actuator) -> Opinion:
-    match actuator.kind:
-        case Kind.valve_pct:
-            return climate.valve(room)
-        case Kind.closed_pct:
-            return blinds.blind(room)
-        case _:
-            return lighting.light(room, actuator)
-
-
-def _numbers(policy: Policy, kind: Kind) -> _Numbers:
-    match kind:
-        case Kind.valve_pct:
-            return _Numbers(policy.valve_vacant_pct, policy.valve_dwell_s)
-        case Kind.closed_pct:
-            return _Numbers(policy.blind_default_closed_pct, policy.blind_dwell_s)
-        case _:
-            return _Numbers(policy.light_off_pct, policy.light_dwell_s)
-
-
-def _command(room: Room, room_id: str, actuator: Actuator, target_pct: float, ordinal: int) -> Command:
+def _command(
+    room: Room, room_id: str, actuator: Actuator, target_pct: float, ordinal: int, event: str, attempt: int
+) -> Command:  # fmt: skip
     assert actuator.winner is not None
     return Command(
         command_id=command_id(room.position, actuator.device_id, ordinal),
@@ -118,22 +89,8 @@ def _command(room: Room, room_id: str, actuator: Actuator, target_pct: float, or
         policy_revision=room.policy.revision,
         winner=actuator.winner,
         losers=actuator.losers,
-    )
-
-
-def _commanded(was: Actuator, actuator: Actuator, command: Command) -> Actuator:
-    """The actuator with a command under way. Only a real automatic change starts the dwell."""
-    automatic = actuator.lease is None and was.desired_pct is not None and was.desired_pct != command.target_pct
-    answer_span = 2 * (
-        command.expires_at - command.issued_at
-    )  # begun at the latest when it expires, and then as long again to finish
-    return replace(
-        actuator,
-        desired_pct=command.target_pct,
-        desired_at=command.issued_at,
-        auto_changed_at=command.issued_at if automatic else actuator.auto_changed_at,
-        pending_command_id=command.command_id,
-        pending_until_at=command.issued_at + answer_span,
+        event=event,
+        attempt=attempt,
     )
 
 
@@ -145,20 +102,22 @@ def _wake_at(room: Room, now: datetime) -> datetime:
 def _deadlines(room: Room, now: datetime) -> Iterator[datetime]:
     policy = room.policy
     yield next_boundary(policy, now)
-    people_at = occupancy.next_change_at(room.occupancy, policy)
-    if people_at is not None:
+    if (period_at := schedule.next_change(policy, now)) is not None:
+        yield period_at
+    if (people_at := occupancy.next_change_at(room.occupancy, policy)) is not None:
         yield people_at
+    if room.window is not None:
+        yield room.window.until_at
     stale = timedelta(seconds=policy.reading_stale_s)
-    for kind in (Kind.humidity_pct, Kind.illuminance_lx):
+    for kind in _GO_STALE:
         known = [s.logged_at for s in room.sensed if s.kind is kind]
         if known:
             yield max(known) + stale
     for actuator in room.actuators:
-        if actuator.lease is not None:
-            yield actuator.lease.until_at
-        if actuator.pending_until_at is not None:
-            yield actuator.pending_until_at
-        if actuator.winner is not None and actuator.winner.rule == "dwell":
-            ends_at = dwell_ends_at(actuator, _numbers(policy, actuator.kind).dwell_s, now)
-            if ends_at is not None:
-                yield ends_at
+        if (lease_at := leases.ends_at(actuator)) is not None:
+            yield lease_at
+        yield from following.deadlines(actuator, policy)
+        if actuator.winner is not None and actuator.winner.rule == DWELL:
+            dwell_at = dwell_ends_at(actuator, numbers(policy, actuator.kind), now)
+            if dwell_at is not None:
+                yield dwell_at

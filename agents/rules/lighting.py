@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agents.rules.arbitration import Opinion, Undecided, Wish
-from schemas.records import Kind, Policy
+from agents.rules.arbitration import Opinion, Undecided, Wish, standing
+from agents.rules.sensing import daytime, measured, people
+from schemas.records import Kind, Policy, Slot
 from schemas.rows import Actuator, OccupancyState, Room
 
 
@@ -21,20 +22,30 @@ def light(room: Room, lamp: Actuator) -> Opinion:
     policy = room.policy
     on = policy.light_on_pct
     if room.dark and not policy.dark_needs_occupancy:
-        return Wish("light when dark", on, f"at most {policy.dark_at_most_lx:g} lx of daylight")
+        reason = f"at most {policy.dark_at_most_lx:g} lx of daylight"
+        return Wish("light when dark", on, reason, (measured(room, Kind.illuminance_lx, policy.dark_at_most_lx),))
     if room.occupancy.light is OccupancyState.unknown:
         return Undecided("occupancy is unknown")
-    lit = lamp.comfort is not None and lamp.comfort.value_pct == on and on > policy.light_off_pct
+    was = standing(lamp, Slot.comfort)
+    lit = was is not None and was.value_pct == on and on > policy.light_off_pct
+    somebody = people(room)
     if room.occupancy.light is OccupancyState.vacant:
         if not policy.dark_needs_occupancy and lit and not room.bright:
-            return Wish("light until bright", on, f"daylight not above {policy.bright_above_lx:g} lx yet")
-        return Wish("off when vacant", policy.light_off_pct, f"no motion for {policy.vacancy_timeout_light_s / 60:g} min")
+            reason = f"daylight not above {policy.bright_above_lx:g} lx yet"
+            return Wish("light until bright", on, reason, (measured(room, Kind.illuminance_lx, policy.bright_above_lx),))
+        return Wish(
+            "off when vacant", policy.light_off_pct, f"no motion for {policy.vacancy_timeout_light_s / 60:g} min", (somebody,)
+        )
     if room.day is False:
-        return Wish("light at night", on, f"occupied, after {policy.day_ends:%H:%M} or before {policy.day_starts:%H:%M}")
+        reason = f"occupied, after {policy.day_ends:%H:%M} or before {policy.day_starts:%H:%M}"
+        return Wish("light at night", on, reason, (somebody, daytime(room)))
     if room.dark:
-        return Wish("light when dark", on, f"occupied, at most {policy.dark_at_most_lx:g} lx of daylight")
+        reason = f"occupied, at most {policy.dark_at_most_lx:g} lx of daylight"
+        return Wish("light when dark", on, reason, (somebody, measured(room, Kind.illuminance_lx, policy.dark_at_most_lx)))
     if lit and not room.bright:
-        return Wish("light until bright", on, f"occupied, daylight not above {policy.bright_above_lx:g} lx yet")
+        reason = f"occupied, daylight not above {policy.bright_above_lx:g} lx yet"
+        return Wish("light until bright", on, reason, (somebody, measured(room, Kind.illuminance_lx, policy.bright_above_lx)))
     if room.dark is None:
         return Undecided("the light sensor is silent")
-    return Wish("off by day", policy.light_off_pct, "by day, with daylight")
+    by_day = (somebody, daytime(room), measured(room, Kind.illuminance_lx, policy.bright_above_lx))
+    return Wish("off by day", policy.light_off_pct, "by day, with daylight", by_day)

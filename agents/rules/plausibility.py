@@ -1,4 +1,4 @@
-"""Which readings can be believed at all. What fails here goes to the dead letters, with the reason."""
+"""Which readings can be believed: at all (else they are dead letters, with the reason), and beside what their sensor said."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from math import isfinite
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from schemas.records import CommandResult, Kind, Reading
+from schemas.records import CommandResult, Kind, Policy, Reading
+from schemas.rows import Plausibility, Sensed
 
+_JUDGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.co2_ppm})
 MAX_AHEAD = timedelta(minutes=5)
 """A device's clock may run ahead of the broker's stamp by so much."""
 
@@ -68,3 +71,37 @@ def _impossible(device_id: int, what: str, value: float, bounds: tuple[float, fl
     if not isfinite(value):
         return Refusal("not_finite", f"device {device_id}: {what} = {value}")
     return Refusal("out_of_range", f"device {device_id}: {what} = {value:g}, possible are {bounds[0]:g} to {bounds[1]:g}")
+
+
+def possible(reading: Reading) -> bool:
+    """Whether the value lies within what its kind can be at all."""
+    low, high = PHYSICAL_RANGE.get(reading.kind, (0.0, 0.0))
+    return low <= reading.value <= high
+
+
+def judged(was: Sensed, reading: Reading, policy: Policy, stamped_at: datetime) -> Sensed:
+    """The sensor's last value after a reading in the order of its time.
+
+    A value that jumps from a fresh one beyond the policy's limit is kept aside as suspect, and believed when the next one is near
+    it; a value that has not moved for `stuck_after_s` is a stuck sensor's, not the room's.
+    """
+    kind, value = reading.kind, reading.value
+    limit = _spike_limit(kind, policy) if kind in _JUDGED else None
+    jumps = limit and abs(value - was.value) > limit and (was.suspect is None or abs(value - was.suspect) > limit)
+    if jumps and stamped_at - was.logged_at < timedelta(seconds=policy.reading_stale_s):
+        return replace(was, flag=Plausibility.spike, flagged_at=stamped_at, suspect=value)
+    if limit is None or value != was.value:
+        return Sensed(reading.device_id, kind, value, reading.at, stamped_at, Plausibility.plausible, None, None, stamped_at)
+    since = was.changed_at or was.logged_at
+    stuck = policy.stuck_after_s > 0 and stamped_at - since >= timedelta(seconds=policy.stuck_after_s)
+    flag, flagged_at = (Plausibility.stuck, stamped_at) if stuck else (Plausibility.plausible, None)
+    return Sensed(reading.device_id, kind, value, reading.at, stamped_at, flag, flagged_at, None, since)
+
+
+def _spike_limit(kind: Kind, policy: Policy) -> float:
+    """How far a value may jump; 0: as far as it likes."""
+    if kind is Kind.temperature_c:
+        return policy.spike_temperature_k
+    if kind is Kind.humidity_pct:
+        return policy.spike_humidity_pct
+    return policy.spike_co2_ppm

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agents.rules import occupancy
+from agents.rules import occupancy, windows
 from agents.rules.averages import AVERAGED, BUCKET, closed_by, file_reading
 from agents.rules.blinds import is_humid
+from agents.rules.climate import is_frosty, is_hot
 from agents.rules.decide import decide
 from agents.rules.devices import change_device
 from agents.rules.intents import refusal_of_intent, with_intent, with_result
 from agents.rules.lamps import after_report, daylight_flags
-from agents.rules.plausibility import Refusal, refusal, refusal_of_result
-from agents.rules.policy import fault
+from agents.rules.plausibility import Refusal, judged, possible, refusal, refusal_of_result
+from agents.rules.sensing import mean_of, temperatures_c
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Command
+from schemas.policy import fault
 from schemas.records import (
     Clock,
     CommandResult,
@@ -31,7 +33,7 @@ from schemas.records import (
     RoomEvent,
     Tick,
 )
-from schemas.rows import Actuator, Bucket, Parked, Room, Sensed
+from schemas.rows import Actuator, Bucket, Parked, Plausibility, Room, Sensed
 
 PARKED_MOST = 64
 """Readings a room keeps for devices it does not know yet; more are set aside."""
@@ -77,40 +79,40 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
         case Tick(wake_at=wake_at):
             if wake_at != room.wake_at:
                 return Outcome(replace(room, position=position))
-            return _decided(room, room_id, position, max(now, wake_at))
+            return _decided(room, room_id, event, position, max(now, wake_at))
         case Intent():
             refused = refusal_of_intent(room, event, now)
             if refused:
                 return _refuse(room, position, refused)
-            return _decided(with_intent(room, event, position, now), room_id, position, now)
+            return _decided(with_intent(room, event, position, now), room_id, event, position, now)
         case CommandResult():
             refused = refusal_of_result(event)
             if refused:
                 return _refuse(room, position, refused)
-            return _decided(with_result(room, event, position, now), room_id, position, now)
+            return _decided(with_result(room, event, position, now), room_id, event, position, now)
         case DeviceChanged():
             changed = change_device(room, event, position, now)
-            return _decided(_unparked(changed, event.device_id, position, now), room_id, position, now)
+            return _decided(_unparked(changed, event.device_id, position, now), room_id, event, position, now)
         case PolicyChanged(policy=policy):
             why = fault(policy)
             if why:
                 return _refuse(room, position, Refusal("bad_policy", why))
             if policy.revision <= room.policy.revision:
-                return _decided(room, room_id, position, now)
+                return _decided(room, room_id, event, position, now)
             if policy.clock is not room.policy.clock:
                 room = _restarted(room, position, logged_at if policy.clock is not Clock.recorded else _BEFORE_RECORDING)
-            return _decided(replace(room, policy=policy), room_id, position, room.now_at)
+            return _decided(replace(room, policy=policy), room_id, event, position, room.now_at)
 
 
 def _refuse(room: Room, position: Position, refused: Refusal) -> Outcome:
     return Outcome(replace(room, position=position, rejected=room.rejected + 1), refused=refused)
 
 
-def _decided(room: Room, room_id: str, position: Position, now: datetime) -> Outcome:
+def _decided(room: Room, room_id: str, event: RoomEvent, position: Position, now: datetime) -> Outcome:
     """Close what is due and let the rules decide."""
     closed = closed_by(room.buckets, now) if room.buckets else ()
     buckets = tuple(b for b in room.buckets if b not in closed) if closed else room.buckets
-    decision = decide(replace(room, position=position, now_at=now, buckets=buckets), room_id)
+    decision = decide(replace(room, position=position, now_at=now, buckets=buckets), room_id, type(event).__name__)
     return Outcome(decision.room, decision.commands, closed)
 
 
@@ -125,7 +127,7 @@ def _reading(room: Room, room_id: str, reading: Reading, position: Position, log
             return Outcome(replace(room, position=position, parked=(*room.parked, Parked(position, logged_at, reading))))
         refused = Refusal("unknown_device", f"device {device_id} is not in room {room_id}, which has parked {PARKED_MOST} readings")
     if refused:
-        return _refuse(room, position, refused)
+        return _refuse(_flagged(room, reading, now), position, refused)
 
     was = room
     room = _absorbed(room, reading, position, now, now)
@@ -136,21 +138,51 @@ def _reading(room: Room, room_id: str, reading: Reading, position: Position, log
             room = replace(room, buckets=tuple([bucket for bucket in room.buckets if bucket not in closed]))
     if (was.wake_at is not None and now < was.wake_at) and not _asks_to_decide(was, room):
         return Outcome(room, closed=closed)
-    decision = decide(room, room_id)
+    decision = decide(room, room_id, "Reading")
     return Outcome(decision.room, decision.commands, closed)
 
 
 def _absorbed(room: Room, reading: Reading, position: Position, stamped_at: datetime, now: datetime) -> Room:
-    """The room with one reading counted: last values, its bucket, and what it means. `stamped_at` dates its staleness."""
-    buckets, late = room.buckets, room.late
-    if reading.kind in AVERAGED:
-        filed = file_reading(buckets, reading, now)
-        buckets, late = filed.buckets, late + filed.late
-    entry = Sensed(reading.device_id, reading.kind, reading.value, reading.at, stamped_at)
-    sensed, newest = _sensed_with(room.sensed, entry)
-    room = replace(room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1)
-    meaning = _MEANING.get(reading.kind)
-    return meaning(room, entry, position, now) if newest and meaning is not None else room
+    """The room with one reading counted: last values, its bucket, and what it means. `stamped_at` dates its staleness.
+
+    One older than its device's last (out of order) counts in its bucket only; one that is implausible beside it not even there.
+    """
+    kind, sensed = reading.kind, room.sensed
+    index, newest = len(sensed), True
+    entry = None
+    for number, was in enumerate(sensed):
+        if was.kind is kind and was.device_id == reading.device_id:
+            index, newest = number, reading.at >= was.at
+            if newest:
+                entry = judged(was, reading, room.policy, stamped_at)
+            break
+    if newest:
+        if entry is None:
+            entry = Sensed(
+                reading.device_id, kind, reading.value, reading.at, stamped_at, Plausibility.plausible, None, None, stamped_at
+            )
+        sensed = (*sensed[:index], entry, *sensed[index + 1 :])
+    if entry is not None and entry.flag is not Plausibility.plausible:
+        room = replace(room, position=position, now_at=now, sensed=sensed, suspect=room.suspect + 1)
+    else:
+        buckets, late = room.buckets, room.late
+        if kind in AVERAGED:
+            filed = file_reading(buckets, reading, now)
+            buckets, late = filed.buckets, late + filed.late
+        room = replace(room, position=position, now_at=now, buckets=buckets, late=late, sensed=sensed, readings=room.readings + 1)
+    meaning = _MEANING.get(kind)
+    return meaning(room, entry, position, now) if entry is not None and meaning is not None else room
+
+
+def _flagged(room: Room, reading: Reading, now: datetime) -> Room:
+    """The room with a sensor flagged for a value that cannot be; what it said before counts until it is stale."""
+    sensed = tuple(
+        replace(s, flag=Plausibility.out_of_range, flagged_at=now)
+        if s.device_id == reading.device_id and s.kind is reading.kind and not possible(reading)
+        else s
+        for s in room.sensed
+    )
+    return replace(room, sensed=sensed)
 
 
 def _knows(room: Room, device_id: int) -> bool:
@@ -195,16 +227,6 @@ def _restarted(room: Room, position: Position, now: datetime) -> Room:
     )
 
 
-def _sensed_with(sensed: tuple[Sensed, ...], entry: Sensed) -> tuple[tuple[Sensed, ...], bool]:
-    """The last values with this one in; a value older than the device's own last one (out of order) changes nothing."""
-    for index, was in enumerate(sensed):
-        if was.device_id == entry.device_id and was.kind is entry.kind:
-            if entry.at < was.at:
-                return sensed, False
-            return (*sensed[:index], entry, *sensed[index + 1 :]), True
-    return (*sensed, entry), True
-
-
 def _moved(room: Room, _: Sensed, position: Position, now: datetime) -> Room:
     people = occupancy.on_motion(room.occupancy, room.sensed, room.policy, position, now)
     if people is room.occupancy:
@@ -214,30 +236,38 @@ def _moved(room: Room, _: Sensed, position: Position, now: datetime) -> Room:
 
 
 def _dampened(room: Room, _: Sensed, __: Position, now: datetime) -> Room:
-    humid = is_humid(room.humid, _mean_of(room, Kind.humidity_pct, now), room.policy)
+    humid = is_humid(room.humid, mean_of(room, Kind.humidity_pct, now), room.policy)
     return room if humid is room.humid else replace(room, humid=humid)
 
 
 def _lit(room: Room, _: Sensed, __: Position, now: datetime) -> Room:
-    return daylight_flags(room, _mean_of(room, Kind.illuminance_lx, now), now)
+    return daylight_flags(room, mean_of(room, Kind.illuminance_lx, now), now)
+
+
+def _warmed(room: Room, entry: Sensed, _: Position, now: datetime) -> Room:
+    policy, plausible = room.policy, entry.flag is Plausibility.plausible
+    mild = plausible and policy.frost_below_c <= entry.value <= policy.overheat_above_c
+    if not (mild and room.frost is False and room.hot is False):  # one mild sensor makes neither of it
+        known = temperatures_c(room, now)
+        room = replace(room, frost=is_frosty(room.frost, known, policy), hot=is_hot(room.hot, known, policy))
+    return windows.after_temperature(room, entry, now) if plausible else room
+
+
+def _aired(room: Room, _: Sensed, __: Position, now: datetime) -> Room:
+    return windows.after_contact(room, now)
 
 
 _MEANING: dict[Kind, Callable[[Room, Sensed, Position, datetime], Room]] = {
     Kind.motion: _moved,
     Kind.humidity_pct: _dampened,
     Kind.illuminance_lx: _lit,
+    Kind.temperature_c: _warmed,
+    Kind.window_open: _aired,
     Kind.closed_pct: after_report,
     Kind.valve_pct: after_report,
     Kind.level_pct: after_report,
 }
 """What the newest value of a kind means for occupancy, humidity, darkness or an actuator; other kinds mean nothing to the rules."""
-
-
-def _mean_of(room: Room, kind: Kind, now: datetime) -> float | None:
-    """Mean of the last values of a kind that are not stale, in its unit; None without any."""
-    stale_at = now - timedelta(seconds=room.policy.reading_stale_s)
-    values = [s.value for s in room.sensed if s.kind is kind and s.logged_at > stale_at]
-    return sum(values) / len(values) if values else None
 
 
 def _asks_to_decide(was: Room, room: Room) -> bool:
@@ -247,5 +277,8 @@ def _asks_to_decide(was: Room, room: Room) -> bool:
         room.humid is not was.humid
         or room.dark is not was.dark
         or room.bright is not was.bright
+        or room.frost is not was.frost
+        or room.hot is not was.hot
+        or room.window is not was.window
         or (after is not before and (after.light is not before.light or after.heating is not before.heating))
     )

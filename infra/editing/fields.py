@@ -6,7 +6,9 @@ import math
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import time
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 Value = str | int | float | bool | time | None
@@ -85,6 +87,19 @@ def clock(given: str) -> Value:
         return time.fromisoformat(given)
     except ValueError:
         raise ValueError("give a local time such as 07:00:00") from None
+
+
+def structured(kind: Any) -> Callable[[str], Value]:
+    """A list of records as JSON."""
+
+    def read(given: str) -> Value:
+        try:
+            value = msgspec.json.decode(given, type=kind)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"give JSON: {error}") from None
+        return msgspec.json.encode(value).decode()
+
+    return read
 
 
 def beacon_uuid(given: str) -> Value:

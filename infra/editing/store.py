@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import asyncpg
 from msgspec import Struct
 
-from infra.editing.fields import Row, written
-from infra.editing.tables import POLICIES, TABLES, State, Table
+from infra.editing.fields import Row, Value, written
+from infra.editing.tables import POLICIES, STRUCTURED, TABLES, State, Table
 from schemas.errors import BuildingError
 from streams.database import connection
 
@@ -132,10 +132,16 @@ async def _apply(db: asyncpg.Connection, changes: list[Change]) -> None:
             await _put(db, change.table, change.after, new=change.before is None)
 
 
+def _plain(name: str, value: Value) -> Any:
+    if name in STRUCTURED and isinstance(value, str):
+        return json.loads(value)
+    return value if isinstance(value, int | float) else written(value)
+
+
 async def _put(db: asyncpg.Connection, table: Table, row: Row, *, new: bool) -> None:
     columns: dict[str, Any] = dict(row)
     if table is POLICIES:
-        document = {k: v if isinstance(v, int | float) else written(v) for k, v in row.items() if k != "room_id"}
+        document = {name: _plain(name, value) for name, value in row.items() if name != "room_id"}
         columns = {"room_id": row["room_id"], "document": json.dumps(document)}
     names = list(columns)
     places = ", ".join(f"${number}" for number in range(1, len(names) + 1))

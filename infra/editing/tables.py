@@ -6,17 +6,20 @@ import json
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import time
+from enum import Enum
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from agents.gateways import knx_mapping, zwave_mapping
-from agents.rules.policy import faults
-from infra.editing.fields import Field, Row, Value, beacon_uuid, choice, clock, flag, number, text, whole, written
+from infra.editing.fields import Field, Row, Value, beacon_uuid, choice, clock, flag, number, structured, text, whole, written
 from schemas.codecs import DEFAULT_POLICY, schema_text
-from schemas.records import Bus, Clock, Device, DeviceRole, Policy
+from schemas.policy import faults
+from schemas.records import Bus, Clock, Device, DeviceRole, Policy, Unasked
 
+STRUCTURED = frozenset(name for name in Policy.__struct_fields__ if isinstance(getattr(DEFAULT_POLICY, name), tuple))
+"""Fields of a policy that hold lists; a cell has them as JSON."""
 State = dict[str, dict[str, Row]]
 """Table name -> key -> row; a policy's row has only the fields that differ from the default."""
 Complain = Callable[[str, str, str, str], None]
@@ -46,14 +49,18 @@ class Table(Struct, frozen=True):
 def _policy_fields() -> Iterator[Field]:
     kinds: dict[type, Callable[[str], Value]] = {
         str: text("an IANA time zone such as Europe/Zurich"), float: number, bool: flag, time: clock,
-        int: whole("seconds", 0, _INT), Clock: choice([Clock.live.value, Clock.recorded.value]),
+        int: whole("a number", 0, _INT), Clock: choice([Clock.live.value, Clock.recorded.value]),
+        Unasked: choice([each.value for each in Unasked if each is not Unasked.unknown]),
     }  # fmt: skip
     docs = {field["name"]: field["doc"] for field in json.loads(schema_text("atrium.Policy"))["fields"]}
     hints = typing.get_type_hints(Policy)
     for name in Policy.__struct_fields__:
         if name != "revision":
-            default = written(getattr(DEFAULT_POLICY, name))
-            yield Field(name, kinds[hints[name]], f"{docs[name]} Default: {default}.", required=False)
+            default = getattr(DEFAULT_POLICY, name)
+            if isinstance(default, tuple):
+                yield Field(name, structured(hints[name]), f"{docs[name]} As JSON.", required=False)
+            else:
+                yield Field(name, kinds[hints[name]], f"{docs[name]} Default: {written(default)}.", required=False)
 
 
 _ROOM_ID = Field("room_id", text("the room's id"), "The room, by its id.")
@@ -128,8 +135,12 @@ def check(state: State, complain: Complain) -> None:
 def policy_of_row(row: Row) -> Policy:
     """The default policy with the row's fields in their place."""
     values: dict[str, Any] = {name: value for name, value in row.items() if name != "room_id" and value is not None}
-    if "clock" in values:
-        values["clock"] = Clock(values["clock"])
+    hints = typing.get_type_hints(Policy)
+    for name, value in values.items():
+        if name in STRUCTURED:
+            values[name] = msgspec.json.decode(value, type=hints[name])
+        elif issubclass(hints[name], Enum):
+            values[name] = hints[name](value)
     return msgspec.structs.replace(DEFAULT_POLICY, **values)
 
 

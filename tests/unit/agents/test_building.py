@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agents.building import BadPolicy, Building, Write, difference, outdated, policy_of
+from agents.building import Building, Layer, Write, difference, outdated, policy_of
 from schemas.codecs import DEFAULT_POLICY
+from schemas.policy import BadPolicy
 from schemas.records import Beacon, Bus, Device, DeviceChanged, DeviceRole, PolicyChanged, RoomInfo
 from streams.topics import BEACONS, DEVICES, POLICIES, ROOM_EVENTS, ROOMS
 
@@ -116,7 +117,7 @@ def test_rows_that_differ_without_being_newer_are_to_be_renewed() -> None:
 
 
 def test_a_policy_document_changes_only_its_own_fields() -> None:
-    policy = policy_of("1", 12, {"humid_above_pct": 60, "day_starts": "06:30:00"})
+    policy = policy_of("1", [Layer(12, {"humid_above_pct": 60, "day_starts": "06:30:00"})])
     assert policy == replace(DEFAULT_POLICY, revision=12, humid_above_pct=60.0, day_starts=time(6, 30))
 
 
@@ -140,4 +141,4 @@ def test_a_policy_document_changes_only_its_own_fields() -> None:
 )
 def test_a_policy_that_cannot_be_used_is_refused_by_name(document: dict[str, Any], says: str) -> None:
     with pytest.raises(BadPolicy, match=says):
-        policy_of("1", 12, document)
+        policy_of("1", [Layer(12, document)])
