@@ -8,18 +8,20 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api import health
+from api import health, leases, policies, rooms, why
 from api.guard import LOOPBACK_HOSTS, add_headers, host_guard
 from api.intents import IntentSink
-from api.keys import CLOCK, INTENTS, NEIGHBOURS, REPLICA, Clock
+from api.keys import CLOCK, INTENTS, NEIGHBOURS, POLICIES, REPLICA, Clock
 from api.legacy_routes import add_legacy_routes, legacy_errors
 from api.live import LIVE, Live, events
 from api.neighbours import Neighbours
+from api.policies import PolicyStore
 from api.problems import problems
 from api.replica import Replica
-from api.rooms import routes
+from api.typed import openapi_of
 
 API_VERSION = "1.0"
+ROUTES = (rooms.routes, leases.routes, why.routes, policies.routes)
 WEB_FOLDER = Path(__file__).parent / "web"
 PAGES = {
     "/": ("index.html", "text/html"),
@@ -35,9 +37,10 @@ def create_app(
     clock: Clock,
     *,
     neighbours: Neighbours | None = None,
+    policies_in: PolicyStore | None = None,
     hosts: Collection[str] = LOOPBACK_HOSTS,
 ) -> web.Application:
-    """Build the app. `clock` gives aware UTC instants; `neighbours` are told of in health; `hosts` are the names it answers for."""
+    """Build the app, which answers for `hosts`. `clock` gives aware UTC instants; `neighbours` are told of in health."""
     app = web.Application(middlewares=[problems, legacy_errors, host_guard(hosts)], client_max_size=16 * 1024)
     app[REPLICA] = replica
     app[INTENTS] = intents
@@ -46,9 +49,11 @@ def create_app(
     app[LIVE] = Live(replica)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(app[LIVE].close)
-    routes.add_to(app)
+    app[POLICIES] = policies_in
+    for each in ROUTES:
+        each.add_to(app)
     add_legacy_routes(app)
-    document = routes.openapi("Atrium", API_VERSION)
+    document = openapi_of(ROUTES, "Atrium", API_VERSION)
 
     async def openapi(_request: web.Request) -> web.Response:
         return web.json_response(document)

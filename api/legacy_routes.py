@@ -21,12 +21,13 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from api.acting import whole_ms
 from api.guard import writes
 from api.intents import NotAcknowledged
 from api.keys import CLOCK, INTENTS, REPLICA
+from api.positions import wait_for
 from api.problems import RETRY_AFTER_S, Problem
 from api.replica import beacon_key
-from api.rooms import wait_for, whole_ms
 from api.views import average, is_recorded, newest_actuators, reading_view
 from schemas.records import Beacon, Intent, IntentAction, Kind, Position, ResultStatus
 from schemas.rows import Actuator
@@ -115,8 +116,8 @@ def _reader(kind: Kind, *names: str) -> Legacy:
 def settled_pct(actuator: Actuator) -> float | None:
     """The value a client is told: wanted while a command is on its way or nothing was reported, else reported.
 
-    A room does not repeat a command that failed: only a person's new intent commands a strayed actuator again. A report that
-    came after that new command counts at once, for the actuator may never get there.
+    A strayed actuator is commanded again, by the room within its policy's bounds or by a person's new intent. A report that came
+    after that command counts at once, for the actuator may never get there.
     """
     if actuator.reported_pct is None:
         return actuator.desired_pct

@@ -17,6 +17,7 @@ from api.neighbours import neighbours_of
 from api.replica import Replica
 from schemas.errors import RegistryUnavailable
 from streams.notify import notify
+from streams.policy_documents import PolicyDocuments
 from streams.producer import Producer, log_id
 from streams.registry import register_all
 from streams.settings import BadSetting, Settings
@@ -39,8 +40,11 @@ def main(settings: Settings) -> None:
 async def serve(settings: Settings) -> None:
     """Listen at once (503 until caught up), follow Kafka, say when ready."""
     replica, intents, neighbours = Replica(), KafkaIntents(), neighbours_of(settings)
+    policies = PolicyDocuments(settings.database_url) if settings.database_url else None
     runner = web.AppRunner(
-        create_app(replica, intents, utc_now, neighbours=neighbours), access_log=None, shutdown_timeout=_GOODBYE_S
+        create_app(replica, intents, utc_now, neighbours=neighbours, policies_in=policies),
+        access_log=None,
+        shutdown_timeout=_GOODBYE_S,
     )
     await runner.setup()
     port = settings.api_port or DEFAULT_PORT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 import inspect
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -71,24 +71,26 @@ class TypedRoutes:
         for operation in self.operations:
             app.router.add_route(operation.method, operation.path, _wrap(operation))
 
-    def openapi(self, title: str, version: str) -> dict[str, Any]:
-        """The OpenAPI 3.1 document."""
-        types = [ProblemDetails]
-        for operation in self.operations:
-            types += [operation.body_type, operation.answer_type, *operation.path_types.values()]
-            types += [kind for kind, _ in operation.query_types.values()]
-        wanted = [kind for kind in types if kind is not None and not _is_response(kind)]
-        schemas, components = msgspec.json.schema_components(wanted, ref_template=_REF)
-        schema_of = {id(kind): schema for kind, schema in zip(wanted, schemas, strict=True)}
-        paths: dict[str, dict[str, Any]] = {}
-        for operation in self.operations:
-            paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, schema_of)
-        return {
-            "openapi": "3.1.0",
-            "info": {"title": title, "version": version},
-            "paths": paths,
-            "components": {"schemas": components},
-        }
+
+def openapi_of(all_routes: Iterable[TypedRoutes], title: str, version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    operations = [operation for routes in all_routes for operation in routes.operations]
+    types = [ProblemDetails]
+    for operation in operations:
+        types += [operation.body_type, operation.answer_type, *operation.path_types.values()]
+        types += [kind for kind, _ in operation.query_types.values()]
+    wanted = [kind for kind in types if kind is not None and not _is_response(kind)]
+    schemas, components = msgspec.json.schema_components(wanted, ref_template=_REF)
+    schema_of = {id(kind): schema for kind, schema in zip(wanted, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
 
 
 def _is_response(kind: Any) -> bool:

@@ -8,9 +8,11 @@ from msgspec import Struct
 
 from api.replica import Replica
 from schemas.averages import AVERAGED, SPAN, mean
+from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Proposal
-from schemas.records import Clock, DeviceRole, Kind, Position, ResultStatus
-from schemas.rows import Actuator, Bucket, Occupancy, OccupancyState, Room, Sensed
+from schemas.records import Clock, DeviceRole, Kind, LeaseEnd, Position, ResultStatus
+from schemas.rows import Actuator, Bucket, Lease, Lock, Occupancy, OccupancyState, Plausibility, Room, Sensed, Sent
+from schemas.why import sentence
 
 UNITS = {
     Kind.temperature_c: "°C", Kind.humidity_pct: "%", Kind.illuminance_lx: "lx", Kind.co2_ppm: "ppm", Kind.motion: "",
@@ -24,7 +26,10 @@ _ROLE_OF = {Kind.closed_pct: DeviceRole.blind, Kind.valve_pct: DeviceRole.radiat
 
 
 class SensorView(Struct, frozen=True):
-    """The last value of one sensor: `age_s` by the device's clock, `stale` by the broker's, as the rules see it."""
+    """The last plausible value of one sensor: `age_s` by the device's clock, `stale` by the broker's, as the rules see it.
+
+    `flag` says what was not plausible since (`flagged_at`); a `stuck` sensor's value counts no more.
+    """
 
     device_id: int
     name: str
@@ -32,10 +37,12 @@ class SensorView(Struct, frozen=True):
     at: datetime
     age_s: float
     stale: bool
+    flag: Plausibility
+    flagged_at: datetime | None
 
 
 class ReadingView(Struct, frozen=True):
-    """A room's value of one kind: the mean of its fresh sensors (motion: any), or of all when none is fresh (`stale`)."""
+    """A room's value of one kind: the mean of its fresh and plausible sensors (motion: any), or of all when none is (`stale`)."""
 
     value: float
     unit: str
@@ -72,17 +79,21 @@ class PendingView(Struct, frozen=True):
 
 
 class ManualView(Struct, frozen=True):
-    """A person's hold on an actuator."""
+    """A person's hold on an actuator; without `until_at` only its release ends it."""
 
     value_pct: float
     source: str
     reason: str
     since_at: datetime
-    until_at: datetime
+    until_at: datetime | None
+    ends: LeaseEnd
 
 
 class ActuatorView(Struct, frozen=True):
-    """One actuator: what the room wants of it, what it reported, who won, who lost. In percent (`closed_pct`: 100 = closed)."""
+    """One actuator: what the room wants of it, what it reported, who won, who lost. In percent (`closed_pct`: 100 = closed).
+
+    `slots` is the priority array, `recent` the last commands and what became of them, `why` the sentence for people.
+    """
 
     device_id: int
     name: str
@@ -99,6 +110,14 @@ class ActuatorView(Struct, frozen=True):
     winner: Proposal | None
     losers: tuple[Proposal, ...]
     manual: ManualView | None
+    slots: tuple[Proposal, ...]
+    lock: Lock | None
+    fault: str
+    fault_since_at: datetime | None
+    attempts: int
+    retry_at: datetime | None
+    recent: tuple[Sent, ...]
+    why: str
 
 
 class RoomView(Struct, frozen=True):
@@ -170,7 +189,7 @@ def room_view(replica: Replica, room_id: str, now: datetime) -> RoomView | None:
         occupancy=_occupancy_view(newest_occupancy(replica, room_id)),
         readings={kind.value: None for kind in SHOWN} | {kind.value: reading for kind, reading in sensed.items()},
         averages={kind.value: average(replica, room_id, kind, now) for kind in Kind if kind in AVERAGED},
-        actuators=tuple(_actuator_view(replica, actuator) for actuator in newest_actuators(replica, room_id)),
+        actuators=tuple(_actuator_view(replica, actuator, row, now) for actuator in newest_actuators(replica, room_id)),
     )
 
 
@@ -213,7 +232,7 @@ def reading_view(replica: Replica, row: Room | None, kind: Kind, now: datetime) 
         return None
     now = _now_in(row, now)
     sensors = tuple(_sensor_view(replica, one, row.policy.reading_stale_s, now) for one in last)
-    fresh = [sensor for sensor in sensors if not sensor.stale] or list(sensors)
+    fresh = [sensor for sensor in sensors if not sensor.stale and sensor.flag is not Plausibility.stuck] or list(sensors)
     values = [sensor.value for sensor in fresh]
     newest = max(fresh, key=lambda sensor: sensor.at)
     return ReadingView(
@@ -229,7 +248,8 @@ def reading_view(replica: Replica, row: Room | None, kind: Kind, now: datetime) 
 def _sensor_view(replica: Replica, one: Sensed, stale_s: int, now: datetime) -> SensorView:
     age_s = max(0.0, (now - one.at).total_seconds())
     stale = now - one.logged_at >= timedelta(seconds=stale_s)
-    return SensorView(one.device_id, _name(replica, one.device_id), one.value, one.at, round(age_s, 3), stale)
+    name = device_name(replica, one.device_id)
+    return SensorView(one.device_id, name, one.value, one.at, round(age_s, 3), stale, one.flag, one.flagged_at)
 
 
 def average(replica: Replica, room_id: str, kind: Kind, now: datetime) -> AverageView | None:
@@ -257,11 +277,17 @@ def _occupancy_view(occupancy: Occupancy | None) -> OccupancyView | None:
     )
 
 
-def _actuator_view(replica: Replica, actuator: Actuator) -> ActuatorView:
+def why_of(replica: Replica, actuator: Actuator, row: Room | None, now: datetime) -> str:
+    """Why an actuator is as it is, in a sentence."""
+    policy = row.policy if row else DEFAULT_POLICY
+    return sentence(device_name(replica, actuator.device_id), actuator, policy, _now_in(row, now))
+
+
+def _actuator_view(replica: Replica, actuator: Actuator, row: Room | None, now: datetime) -> ActuatorView:
     lease = actuator.lease
     return ActuatorView(
         device_id=actuator.device_id,
-        name=_name(replica, actuator.device_id),
+        name=device_name(replica, actuator.device_id),
         role=_ROLE_OF[actuator.kind],
         kind=actuator.kind,
         unit=UNITS[actuator.kind],
@@ -274,10 +300,24 @@ def _actuator_view(replica: Replica, actuator: Actuator) -> ActuatorView:
         last_reason=actuator.last_reason,
         winner=actuator.winner,
         losers=actuator.losers,
-        manual=ManualView(lease.value_pct, lease.source, lease.reason, lease.since_at, lease.until_at) if lease else None,
+        manual=_manual_view(lease) if lease else None,
+        slots=actuator.slots,
+        lock=actuator.lock,
+        fault=actuator.fault,
+        fault_since_at=actuator.fault_since_at,
+        attempts=actuator.attempts,
+        retry_at=actuator.retry_at,
+        recent=actuator.recent,
+        why=why_of(replica, actuator, row, now),
     )
 
 
-def _name(replica: Replica, device_id: int) -> str:
+def _manual_view(lease: Lease) -> ManualView:
+    until = None if lease.ends is LeaseEnd.relinquished else lease.until_at
+    return ManualView(lease.value_pct, lease.source, lease.reason, lease.since_at, until, lease.ends)
+
+
+def device_name(replica: Replica, device_id: int) -> str:
+    """What people call a device."""
     device = replica.devices.get(device_id)
     return device.name if device else f"device {device_id}"

@@ -22,6 +22,7 @@ LATE = {
     "policies": "streams.commands.directory:policies",
     "replay": "streams.commands.replay:replay",
     "stats": "streams.commands.stats:stats",
+    "why": "streams.commands.why:why",
 }
 """Commands in modules of their own: name -> "module:command"."""
 

@@ -14,6 +14,7 @@ const CONTROLS = {
 };
 const PEOPLE = { occupied: "Occupied", vacant: "Empty", unknown: "Unknown" };
 const SLOTS = { safety: "Safety", protection: "Protection", manual: "By hand", schedule: "Schedule", comfort: "Automatic", default: "At rest" };
+const FLAGS = { out_of_range: "since then out of range", spike: "since then a jump that is not believed", stuck: "stuck, does not count" };
 const SILENT_MS = 15_000; // three heartbeats
 const ANSWER_MS = 10_000;
 
@@ -39,6 +40,8 @@ function when(iso) {
   return at.toDateString() === new Date(now()).toDateString() ? clock(iso) : `${at.toLocaleDateString([], { day: "numeric", month: "short" })}, ${clock(iso)}`;
 }
 
+const ends = (hold) => (hold.ends === "relinquished" ? "until released" : hold.ends === "vacant" ? "until the room is empty" : `until ${when(hold.until_at)}`);
+
 function build(template) {
   const root = $(template).content.firstElementChild.cloneNode(true);
   const fields = { root };
@@ -59,8 +62,9 @@ class Reading {
     set(this.f.value, reading ? text(reading.value) : "–");
     set(this.f.unit, reading ? this.what.unit : "");
     set(this.f.mean, mean ? `3 h avg ${text(mean.value)}` : "");
-    this.f.root.classList.toggle("old", Boolean(reading?.stale));
-    this.f.root.title = reading ? reading.sensors.map((one) => `${one.name}: ${text(one.value)} ${this.what.unit}, ${clock(one.at)}`).join("\n") : "no reading yet";
+    const doubted = (reading?.sensors ?? []).filter((one) => one.flag !== "plausible");
+    this.f.root.classList.toggle("old", Boolean(reading?.stale) || doubted.length > 0);
+    this.f.root.title = reading ? reading.sensors.map((one) => `${one.name}: ${text(one.value)} ${this.what.unit}, ${clock(one.at)}${one.flag === "plausible" ? "" : ` (${FLAGS[one.flag] ?? one.flag})`}`).join("\n") : "no reading yet";
   }
 }
 
@@ -117,11 +121,11 @@ class Control {
     f.release.hidden = !manual;
     f.release.setAttribute("aria-label", `Back to automatic: ${this.name}`);
     const winner = actuator.winner;
-    set(f.slot, manual ? `Manual until ${when(actuator.manual.until_at)}` : winner ? SLOTS[winner.slot] ?? winner.slot : "Undecided");
-    set(f.reason, winner ? winner.reason : "not enough is known yet");
+    set(f.slot, actuator.lock && winner?.slot === "protection" ? `Locked by ${actuator.lock.source}` : manual ? `Manual ${ends(actuator.manual)}` : winner ? SLOTS[winner.slot] ?? winner.slot : "Undecided");
+    set(f.reason, actuator.why);
     const failed = !actuator.pending && !["unknown", "done"].includes(actuator.last_status);
-    f.fault.hidden = !failed;
-    set(f.fault, failed ? `Last command ${actuator.last_status}${actuator.last_reason ? `: ${actuator.last_reason}` : ""}` : "");
+    f.fault.hidden = !(failed || actuator.fault);
+    set(f.fault, actuator.fault ? `Does not follow: ${actuator.fault}` : failed ? `Last command ${actuator.last_status}${actuator.last_reason ? `: ${actuator.last_reason}` : ""}${actuator.retry_at ? `; again at ${when(actuator.retry_at)}` : ""}` : "");
     this.showLosers(actuator.losers, percent);
   }
 

@@ -24,6 +24,7 @@ from infra.editing.files import read as read_file
 from infra.editing.files import write as write_file
 from infra.editing.tables import BEACONS, DEVICES, POLICIES, ROOMS, State, Table, policy_of_row
 from schemas.errors import BuildingError
+from streams.commands import policy_documents
 from streams.commands.common import reached, tell_errors
 from streams.commands.instant import Instant
 
@@ -205,7 +206,11 @@ def _group(table: Table, about: str) -> click.Group:
 rooms = _group(ROOMS, "Rooms of the building.")
 devices = _group(DEVICES, "Devices, and where they hang.")
 beacons = _group(BEACONS, "Bluetooth beacons, and the rooms they stand for.")
-policies = _group(POLICIES, "What rooms do differently from the default policy; without any of it a room follows the default.")
+policies = _group(POLICIES, "What rooms do differently from the default policy; `get` and `put` also know floors and the building.")
+
+
+policies.add_command(policy_documents.get)
+policies.add_command(policy_documents.put)
 
 
 def _show(table: Table) -> None:

@@ -104,11 +104,12 @@ def test_the_page_tells_the_opening_minute(page: Page) -> None:
     expect(second.locator(".people")).to_contain_text("Occupied since", timeout=12_000)
     radiator = second.get_by_role("group", name="Radiator of Room 2", exact=True)
     expect(radiator.locator(".stand")).to_have_text("90 %", timeout=10_000)
-    expect(radiator).to_contain_text("the room is occupied")
+    expect(radiator).to_contain_text("because somebody has been there since")
     expect(radiator.get_by_role("slider")).to_have_value("90")
 
     blind = page.get_by_role("group", name="Blind of Room 10", exact=True)
-    expect(blind).to_contain_text("humidity above 50 %", timeout=20_000)
+    expect(blind).to_contain_text(re.compile(r"because humidity was 5\d\S* % at \d\d:\d\d \(limit 50 %\)"), timeout=20_000)
+    expect(blind).to_contain_text("it may open again below 45 %")
     expect(blind.locator(".stand")).to_have_text(re.compile(r"\d+ % open\s*→ closed"), timeout=15_000)
 
 
@@ -141,7 +142,7 @@ def test_a_hand_opens_the_blind_and_the_page_says_until_when_and_why(page: Page)
     blind = page.get_by_role("group", name="Blind of Room 10", exact=True)
     blind.get_by_role("button", name="Open: Blind of Room 10", exact=True).click()
     expect(blind).to_contain_text(re.compile(r"Manual until \d\d:\d\d"))
-    expect(blind).to_contain_text("set by hand (page)")
+    expect(blind).to_contain_text("it was set by hand (page) at")
     expect(blind.locator(".stand")).to_have_text(re.compile("^open"), timeout=45_000)
     blind.get_by_text("other proposals").click()
     expect(blind.get_by_role("listitem").first).to_have_text("Automatic, closed: humidity above 50 %")

@@ -10,7 +10,7 @@ from agents.rules.fold import Addressed, FoldOutcome, LoggedEvent, fold_batch
 from api.intents import NotAcknowledged
 from api.replica import Change, LogState, Replica
 from infra.building_plan import BEACONS, DEVICES, ROOMS
-from schemas.records import CommandResult, DeviceChanged, Intent, Kind, Position, Reading, ResultStatus, RoomEvent
+from schemas.records import CommandResult, DeviceChanged, Intent, Kind, Position, Reading, ResultStatus, RoomEvent, Tick
 from schemas.rows import AveragesRow, Room
 from streams import topics
 from streams.keys import partition_of
@@ -73,6 +73,13 @@ class Building:
         tables = ((topics.TABLE_OCCUPANCY, outcome.occupancy), (topics.TABLE_ACTUATION, outcome.actuation),
                   (topics.TABLE_AVERAGES, outcome.averages), (topics.TABLE_ROOMS, outcome.rooms))  # fmt: skip
         self.replica.apply(Change(table.name, key, row) for table, rows in tables for key, row in rows.items())
+
+    def wake(self, room_id: str) -> None:
+        """The room's own tick, if it is due."""
+        wake_at = self.rooms[room_id].wake_at
+        while wake_at is not None and wake_at <= self.now:
+            self.tell(room_id, Tick(wake_at))
+            wake_at = self.rooms[room_id].wake_at
 
     def sense(self, kind: Kind, value: float, device_id: int = SENSOR_2, room_id: str = "2") -> Position:
         return self.tell(room_id, Reading(device_id, kind, value, self.now))

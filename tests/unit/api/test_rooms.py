@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from yarl import URL
 
-from api.rooms import format_position, parse_position
+from api.positions import format_position, parse_position
 from schemas.codecs import DEFAULT_POLICY
 from schemas.records import Clock, IntentAction, Kind, PolicyChanged, Position, Reading
 from tests.unit.api.building import BLIND_2, NOON, SENSOR_2, VALVE_2, Building
@@ -51,7 +51,7 @@ async def test_a_reading_has_its_age_unit_and_sensors(client: Client, building: 
         "value": 0.0, "unit": "°C", "at": "2026-03-02T11:00:00Z", "age_s": 7.0, "stale": False,
         "sensors": [
             {"device_id": SENSOR_2, "name": "Multisensor 6", "value": 0.0, "at": "2026-03-02T11:00:00Z",
-             "age_s": 7.0, "stale": False},
+             "age_s": 7.0, "stale": False, "flag": "plausible", "flagged_at": None},
         ],
     }  # fmt: skip
     assert room["averages"]["temperature_c"] == {"value": 0.0, "unit": "°C", "readings": 1}
@@ -101,7 +101,7 @@ async def test_set_takes_the_manual_slot_and_release_gives_it_back(client: Clien
     assert blind["winner"]["slot"] == "manual"
     assert blind["manual"] == {
         "value_pct": 70.0, "source": "page", "reason": "glare",
-        "since_at": "2026-03-02T11:00:00Z", "until_at": "2026-03-02T13:00:00Z",
+        "since_at": "2026-03-02T11:00:00Z", "until_at": "2026-03-02T13:00:00Z", "ends": "at",
     }  # fmt: skip
     async with client.post("/v1/rooms/2/intents", json={"action": "release", "kind": "closed_pct"}) as response:
         assert response.status == 202
@@ -222,7 +222,7 @@ def test_a_position_survives_an_url_pasted_or_built(log_id: str) -> None:
 
 
 async def test_a_position_not_reached_in_time_is_503(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.rooms.POSITION_WAIT_S", 0.02)
+    monkeypatch.setattr("api.positions.POSITION_WAIT_S", 0.02)
     async with client.get("/v1/rooms/2?min_position=log-1:9:99999") as response:
         assert (response.status, response.headers["Retry-After"]) == (503, "2")
 
@@ -255,7 +255,11 @@ async def test_ready_says_what_is_not_current(client: Client, building: Building
 async def test_openapi_describes_every_v1_operation(client: Client) -> None:
     async with client.get("/v1/openapi.json") as response:
         document = await response.json()
-    assert set(document["paths"]) == {"/v1/rooms", "/v1/rooms/{room_id}", "/v1/rooms/{room_id}/intents"}
+    rooms = {"", "/{room_id}", "/{room_id}/intents", "/{room_id}/why", "/{room_id}/lock"}
+    actuators = {"/{room_id}/actuators/{device_id}/lease", "/{room_id}/actuators/{device_id}/lock"}
+    policies = {"/v1/policies/building", "/v1/policies/floors/{floor}", "/v1/policies/rooms/{room_id}"}
+    expected = {f"/v1/rooms{path}" for path in rooms | actuators} | policies | {"/v1/floors/{floor}/intents"}
+    assert set(document["paths"]) == expected
     post = document["paths"]["/v1/rooms/{room_id}/intents"]["post"]
     assert set(post["responses"]) == {"202", "400", "404", "409", "415", "422", "503"}
     assert post["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/IntentRequest"}
