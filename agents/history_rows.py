@@ -25,8 +25,11 @@ class Table(Struct, frozen=True):
 
 ROOM_EVENTS = Table(
     "room_events",
-    ("log_id", "partition", "offset", "logged_at", "room_id", "type", "at", "device_id", "kind", "value", "record"),
-)
+    (
+        "log_id", "partition", "offset", "logged_at", "room_id", "type", "at", "device_id", "kind", "value", "command_id", "status",
+        "record",
+    ),
+)  # fmt: skip
 COMMANDS = Table(
     "commands",
     (
@@ -53,6 +56,7 @@ def room_event_row(raw: Raw, event: Struct | None) -> Row:
     device_id: int | None = None
     kind: str | None = None
     value: float | None = None
+    answered: tuple[str | None, str | None] = None, None
     match event:
         case Reading():
             at, device_id, kind, value = event.at, event.device_id, event.kind.value, event.value
@@ -62,10 +66,11 @@ def room_event_row(raw: Raw, event: Struct | None) -> Row:
             at, device_id, kind, value = event.at, event.device_id, event.kind.value, event.value_pct
         case CommandResult():
             at, device_id, value = event.at, event.device_id, event.reported_pct
+            answered = _text(event.command_id), event.status.value
         case DeviceChanged():
             device_id = event.device_id
     name = None if event is None else type(event).__name__
-    return (*_place(raw), name, at, _int(device_id, 32), kind, value, raw.value)
+    return (*_place(raw), name, at, _int(device_id, 32), kind, value, *answered, raw.value)
 
 
 def command_row(raw: Raw, command: Struct | None) -> Row:

@@ -21,6 +21,7 @@ LATE = {
     "beacons": "streams.commands.directory:beacons",
     "policies": "streams.commands.directory:policies",
     "replay": "streams.commands.replay:replay",
+    "simulate": "streams.commands.simulate:simulate",
     "stats": "streams.commands.stats:stats",
     "why": "streams.commands.why:why",
 }

@@ -94,5 +94,10 @@ def changes_between(before: Iterable[Command], after: Iterable[Command]) -> list
 
 def reversals(commands: Iterable[Command]) -> int:
     """How often an actuator's target turned back within 10 min of its last change."""
-    moves = [(b.issued_at, b.target_pct - a.target_pct) for a, b in pairwise(commands) if a.target_pct != b.target_pct]
+    return reversals_in([(command.issued_at, command.target_pct) for command in commands])
+
+
+def reversals_in(targets: Iterable[tuple[datetime, float]]) -> int:
+    """The same of an actuator's targets and when each was set, in time's order."""
+    moves = [(at, after - before) for (_, before), (at, after) in pairwise(targets) if before != after]
     return sum(first[1] * then[1] < 0 and then[0] - first[0] <= REVERSAL_WITHIN for first, then in pairwise(moves))

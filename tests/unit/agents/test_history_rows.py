@@ -49,7 +49,8 @@ DEVICE = Device(9, 2, "Multisensor 6", "10", DeviceRole.multisensor, Bus.zwave, 
 )
 def test_every_room_event_has_its_row(event, columns) -> None:
     row = room_event_row(RAW, event)
-    assert row == (*PLACE, *columns, b"bytes")
+    answer = ("c", "done") if isinstance(event, CommandResult) else (None, None)
+    assert row == (*PLACE, *columns, *answer, b"bytes")
     assert len(row) == len(ROOM_EVENTS.columns)
 
 
