@@ -20,7 +20,7 @@ from agents.history_store import insert, make_day
 from infra.database import migrate
 from schemas.codecs import Codecs
 from schemas.commands import Command, Proposal
-from schemas.records import Kind, Position, Reading, Slot
+from schemas.records import CommandResult, Kind, Position, Reading, ResultStatus, Slot
 from streams import topics
 from streams.compacted import read_to_end
 from streams.database import DatabaseUnavailable, connection
@@ -151,7 +151,10 @@ async def test_every_event_and_command_is_kept_with_its_bytes(empty: Settings, h
         (b"\x00\xff" * 4000, codecs.encode(command(0))),
         (b"2", codecs.encode(Reading(9, Kind.temperature_c, math.nan, AT))),
     ]
-    produce(empty, topics.ROOM_EVENTS, [*readings(codecs, 1000), *poison])
+    answers = [
+        (b"2", codecs.encode(CommandResult("c7", 2, status, AT, 90.0))) for status in (ResultStatus.failed, ResultStatus.done)
+    ]
+    produce(empty, topics.ROOM_EVENTS, [*readings(codecs, 1000), *poison, *answers])
     produce(empty, topics.COMMANDS_KNX, [(b"knx-4", codecs.encode(command(number))) for number in range(20)])
     produce(empty, topics.COMMANDS_ZWAVE, [(b"zwave-1", codecs.encode(command(99))), (b"zwave-1", b"junk")])
     history.start()
@@ -168,6 +171,8 @@ async def test_every_event_and_command_is_kept_with_its_bytes(empty: Settings, h
             place: value for place, (_, value) in logged(empty, topic).items()
         }
         assert len(rows) == count
+    lives = dict(await db.fetch("SELECT command_id, state FROM history.command_lives WHERE command_id IN ('c7', 'c8')"))
+    assert lives == {"c7": "failed", "c8": "sent"}, "the first answer counts: later ones repeat it"
     row = await db.fetchrow("SELECT * FROM history.commands WHERE command_id = 'c7'")
     assert (row["line_id"], row["room_id"], row["device_id"], row["kind"], row["target_pct"]) == (
         "knx-4",
