@@ -10,8 +10,9 @@ import asyncpg
 from msgspec import Struct
 
 from infra.editing.fields import Row, Value, written
-from infra.editing.tables import POLICIES, STRUCTURED, TABLES, State, Table
+from infra.editing.tables import POLICIES, ROOMS, STRUCTURED, TABLES, State, Table
 from schemas.errors import BuildingError
+from schemas.policy import BUILDING, effective
 from streams.database import connection
 
 T = TypeVar("T")
@@ -77,12 +78,26 @@ async def edit(dsn: str, change: Callable[[State], State], *, dry_run: bool = Fa
     async def run(db: asyncpg.Connection) -> list[Change]:
         await db.execute(_LOCKS)
         before = await _read(db)
-        changes = difference(before, change(before))
+        after = change(before)
+        changes = difference(before, after)
+        await _check_layers(db, after, changes)
         if not dry_run:
             await _apply(db, changes)
         return changes
 
     return await _within(dsn, run)
+
+
+async def _check_layers(db: asyncpg.Connection, after: State, changes: list[Change]) -> None:
+    """Raise `BadPolicy` where a room's document, or the floor it comes to, contradicts the floor's or the building's."""
+    touched = {str(row["room_id"]) for each in changes if each.table in (ROOMS, POLICIES) and (row := each.after) is not None}
+    if not touched:
+        return
+    shared = {row["scope"]: json.loads(row["document"]) for row in await db.fetch("SELECT * FROM building.shared_policies")}
+    for room_id in sorted(touched):
+        floor = f"floor/{after['rooms'][room_id]['floor']}"
+        own = _document(after["policies"].get(room_id, {}))
+        effective(f"nothing was changed: policy of room {room_id}", 1, [shared.get(BUILDING, {}), shared.get(floor, {}), own])
 
 
 async def _within(dsn: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -132,6 +147,10 @@ async def _apply(db: asyncpg.Connection, changes: list[Change]) -> None:
             await _put(db, change.table, change.after, new=change.before is None)
 
 
+def _document(row: Row) -> dict[str, Any]:
+    return {name: _plain(name, value) for name, value in row.items() if name != "room_id" and value is not None}
+
+
 def _plain(name: str, value: Value) -> Any:
     if name in STRUCTURED and isinstance(value, str):
         return json.loads(value)
@@ -141,8 +160,7 @@ def _plain(name: str, value: Value) -> Any:
 async def _put(db: asyncpg.Connection, table: Table, row: Row, *, new: bool) -> None:
     columns: dict[str, Any] = dict(row)
     if table is POLICIES:
-        document = {name: _plain(name, value) for name, value in row.items() if name != "room_id"}
-        columns = {"room_id": row["room_id"], "document": json.dumps(document)}
+        columns = {"room_id": row["room_id"], "document": json.dumps(_document(row))}
     names = list(columns)
     places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
     if new:

@@ -22,11 +22,13 @@ from infra.editing.fields import Field, Row, written
 from infra.editing.files import FORMATS, Cell, Fault, Record
 from infra.editing.files import read as read_file
 from infra.editing.files import write as write_file
-from infra.editing.tables import BEACONS, DEVICES, POLICIES, ROOMS, State, Table, policy_of_row
+from infra.editing.tables import BEACONS, DEVICES, POLICIES, ROOMS, State, Table
 from schemas.errors import BuildingError
+from schemas.policy import BUILDING, effective
 from streams.commands import policy_documents
 from streams.commands.common import reached, tell_errors
 from streams.commands.instant import Instant
+from streams.policy_documents import PolicyDocuments, Stored
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would change, change nothing.")
@@ -238,17 +240,26 @@ _show(BEACONS)
 @as_json
 @tell_errors
 def show_policy(room: str, as_json: bool) -> None:
-    """Show every number a ROOM lives by; * marks what differs from the default."""
-    state = _state()
-    _one(state, ROOMS, room)
-    own = state["policies"].get(room, {})
-    whole = msgspec.to_builtins(policy_of_row({name: value for name, value in own.items() if POLICIES.field(name)}))
+    """Show every number a ROOM lives by; * marks what its own document says, and of what is its floor's or the building's."""
+    row = _one(_state(), ROOMS, room)
+    layers = asyncio.run(_layers(row))
+    whole = msgspec.to_builtins(effective(f"policy of room {room}", 0, [each.document for each in layers]))
     del whole["revision"]
     if as_json:
         _print_json({"room_id": room, **whole})
         return
     for name, value in whole.items():
-        click.echo(f"{'*' if name in own else ' '} {name:28} {written(value)}")
+        says = next((each.scope for each in reversed(layers) if name in each.document), "")
+        whose = f"  ({says})" if says and says != layers[-1].scope else ""
+        text = written(value) if isinstance(value, str | int | float) else msgspec.json.encode(value).decode()
+        click.echo(f"{'*' if says and not whose else ' '} {name:28} {text}{whose}")
+
+
+async def _layers(room: Row) -> list[Stored]:
+    """The documents that concern a room, its own last."""
+    documents = PolicyDocuments(_database())
+    scopes = (BUILDING, f"floor/{room['floor']}", f"room/{room['room_id']}")
+    return [await documents.read(scope) for scope in scopes]
 
 
 @rooms.command("show")

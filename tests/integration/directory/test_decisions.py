@@ -149,6 +149,13 @@ def test_refused_documents_change_nothing_by_api_and_command_line(house: House) 
     status, problem = put(house, "/v1/policies/building", {"humid_above_pct": 43, "humid_clear_below_pct": 40})
     assert (status, "in room 2" in problem["detail"]) == (422, True), "it contradicts what room 2 has of its own"
     assert put(house, POLICY, {}, etag='"0"')[0] == 412
+    assert put(house, "/v1/policies/floors/4", {"humid_above_pct": 48})[0] == 200
+    changed = cli(house, "policies", "change", "2", "--humid-clear-below-pct", "49")
+    assert (changed.returncode, "humid_clear_below_pct" in changed.stderr) == (1, True), "nor what its floor's contradicts"
+    shown = cli(house, "policies", "show", "2").stdout
+    assert "humid_above_pct              48.0  (floor/4)" in shown
+    assert "* humid_clear_below_pct        44.0" in shown
+    assert put(house, "/v1/policies/floors/4", {})[0] == 200
     assert ask(house, POLICY) | {"in_force": None} == stored | {"in_force": None}
     shown = cli(house, "policies", "get", "room/2")
     assert (shown.returncode, f"revision {stored['revision']}" in shown.stdout) == (0, True)
