@@ -6,7 +6,7 @@ default and never empty. Within a slot the rank of the rules decides, which is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -27,12 +27,12 @@ _MANUAL, _PROTECTION, _DEFAULT = Slot.manual, Slot.protection, Slot.default
 
 
 class Wish(Struct, frozen=True):
-    """What a rule wants of an actuator now."""
+    """What a rule wants of an actuator now. `inputs` are looked up only for a wish that was not there before."""
 
     rule: str
     value_pct: float
     reason: str
-    inputs: tuple[Input, ...] = ()
+    inputs: Callable[[], tuple[Input, ...]] = tuple
 
 
 class Undecided(Struct, frozen=True):
@@ -71,19 +71,28 @@ def arbitrate(actuator: Actuator, asked: Sequence[Asked], numbers: Numbers, now:
     lease = actuator.lease
     if lease is not None and lease.ends is not LeaseEnd.relinquished and now >= lease.until_at:
         lease = None
-    actuator = replace(actuator, lease=lease)
+    if lease is not actuator.lease:
+        actuator = replace(actuator, lease=lease)
     array, outranked = _array(actuator, asked, numbers.default_pct, now)
     winner = array[0]
     losers = tuple(sorted((*array[1:], *outranked), key=_priority)) if outranked else array[1:]
-    actuator = replace(actuator, slots=array, comfort=None)
     if winner.slot is Slot.default and actuator.desired_pct is None and _any_unknown(asked):
-        return Verdict(replace(actuator, winner=None, losers=()), None)  # an unknown sends nothing
+        return Verdict(_settled(actuator, array, None, ()), None)  # an unknown sends nothing
     if winner.rule == LOCK and actuator.lock is not None and actuator.lock.value_pct is None:
-        return Verdict(replace(actuator, winner=winner, losers=losers), None)  # it stays where it stands
+        return Verdict(_settled(actuator, array, winner, losers), None)  # it stays where it stands
     if winner.slot in AUTOMATIC and _dwelling(actuator, winner, numbers, now):
-        return Verdict(replace(actuator, winner=_held(actuator, numbers, now), losers=(winner, *losers)), None)
+        return Verdict(_settled(actuator, array, _held(actuator, numbers, now), (winner, *losers)), None)
     changed = actuator.desired_pct is None or actuator.desired_pct != winner.value_pct
-    return Verdict(replace(actuator, winner=winner, losers=losers), winner.value_pct if changed else None)
+    return Verdict(_settled(actuator, array, winner, losers), winner.value_pct if changed else None)
+
+
+def _settled(
+    actuator: Actuator, array: tuple[Proposal, ...], winner: Proposal | None, losers: tuple[Proposal, ...]
+) -> Actuator:  # fmt: skip
+    """The actuator after arbitration; the very same object where nothing changed, which is by far the most frequent."""
+    if actuator.slots == array and actuator.losers == losers and actuator.winner == winner and actuator.comfort is None:
+        return actuator
+    return replace(actuator, slots=array, comfort=None, winner=winner, losers=losers)
 
 
 def standing(actuator: Actuator, slot: Slot) -> Proposal | None:
@@ -107,13 +116,6 @@ def dwell_ends_at(actuator: Actuator, numbers: Numbers, now: datetime) -> dateti
     return ends_at if ends_at > now else None
 
 
-def strayed(actuator: Actuator) -> bool:
-    """Whether the actuator stands elsewhere than it should with nothing under way."""
-    if actuator.pending_command_id is not None or actuator.reported_pct is None or actuator.desired_pct is None:
-        return False
-    return not same(actuator.reported_pct, actuator.desired_pct)
-
-
 def same(one_pct: float, other_pct: float) -> bool:
     """Whether two values are one as far as an actuator can tell."""
     return abs(one_pct - other_pct) <= SAME_PCT
@@ -132,13 +134,17 @@ def _array(
     """The occupied slots, highest first, and the wishes that a higher rank keeps out of their slot."""
     array: list[Proposal] = []
     outranked: list[Proposal] = []
+    opinions: dict[Slot, list[Opinion]] = {}
+    for slot, opinion in asked:
+        if opinion is not None:
+            opinions.setdefault(slot, []).append(opinion)
     for slot in _SLOTS:
         if slot is _MANUAL:
             candidates = _manual(actuator)
         elif slot is _DEFAULT:
             candidates = [_kept(actuator, Wish(DEFAULT, default_pct, "no rule asks for anything else"), slot, now)]
         else:
-            candidates = _from_rules(actuator, slot, [opinion for each, opinion in asked if each is slot], now)
+            candidates = _from_rules(actuator, slot, opinions[slot], now) if slot in opinions else []
         if slot is _PROTECTION and actuator.lock is not None:
             candidates = [_locked(actuator, default_pct), *candidates]
         array += candidates[:1]
@@ -173,7 +179,7 @@ def _kept(actuator: Actuator, wish: Wish, slot: Slot, now: datetime) -> Proposal
     for stood in (*actuator.losers, actuator.winner):
         if stood is not None and (stood.slot, stood.rule, stood.value_pct) == (slot, wish.rule, wish.value_pct):
             return stood
-    return Proposal(slot, wish.rule, wish.value_pct, wish.reason, now, None, wish.inputs)
+    return Proposal(slot, wish.rule, wish.value_pct, wish.reason, now, None, wish.inputs())
 
 
 def _manual(actuator: Actuator) -> list[Proposal]:

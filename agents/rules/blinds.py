@@ -24,8 +24,11 @@ def against_humidity(room: Room, _: Actuator) -> Opinion:
         return Undecided("humidity is unknown")
     if not room.humid:
         return None
-    inputs = (measured(room, Kind.humidity_pct, policy.humid_above_pct),)
-    return Wish("close when humid", policy.blind_humid_closed_pct, f"humidity above {policy.humid_above_pct:g} %", inputs)
+    reason = f"humidity above {policy.humid_above_pct:g} %"
+    return Wish(
+        "close when humid", policy.blind_humid_closed_pct, reason,
+        lambda: (measured(room, Kind.humidity_pct, policy.humid_above_pct),),
+    )  # fmt: skip
 
 
 def for_daylight(room: Room, _: Actuator) -> Opinion:
@@ -34,5 +37,7 @@ def for_daylight(room: Room, _: Actuator) -> Opinion:
     if not (room.day and room.dark and room.occupancy.light is OccupancyState.occupied):
         return None
     reason = f"occupied, by day, at most {policy.dark_at_most_lx:g} lx"
-    inputs = (people(room), measured(room, Kind.illuminance_lx, policy.dark_at_most_lx))
-    return Wish("daylight when dark", policy.blind_dark_closed_pct, reason, inputs)
+    return Wish(
+        "daylight when dark", policy.blind_dark_closed_pct, reason,
+        lambda: (people(room), measured(room, Kind.illuminance_lx, policy.dark_at_most_lx)),
+    )  # fmt: skip

@@ -36,8 +36,8 @@ def against_frost(room: Room, _: Actuator) -> Opinion:
         return Undecided("temperature is unknown", "frost protection")
     if not room.frost:
         return None
-    inputs = (extreme(room, min, policy.frost_below_c),)
-    return Wish("frost protection", policy.valve_frost_pct, f"temperature below {policy.frost_below_c:g} °C", inputs)
+    reason = f"temperature below {policy.frost_below_c:g} °C"
+    return Wish("frost protection", policy.valve_frost_pct, reason, lambda: (extreme(room, min, policy.frost_below_c),))
 
 
 def against_overheating(room: Room, _: Actuator) -> Opinion:
@@ -45,8 +45,8 @@ def against_overheating(room: Room, _: Actuator) -> Opinion:
     policy = room.policy
     if not room.hot:
         return None
-    inputs = (extreme(room, max, policy.overheat_above_c),)
-    return Wish("overheat protection", policy.valve_overheat_pct, f"temperature above {policy.overheat_above_c:g} °C", inputs)
+    reason = f"temperature above {policy.overheat_above_c:g} °C"
+    return Wish("overheat protection", policy.valve_overheat_pct, reason, lambda: (extreme(room, max, policy.overheat_above_c),))
 
 
 def while_airing(room: Room, _: Actuator) -> Opinion:
@@ -55,16 +55,19 @@ def while_airing(room: Room, _: Actuator) -> Opinion:
     if window is None or not is_open(window, room.now_at):
         return None
     if window.contact:
-        inputs = (Input(Kind.window_open.value, 1.0, window.since_at),)
-        return Wish("window open", policy.valve_window_pct, "a window is open", inputs)
-    inputs = (Input("fall_k", window.fall_k or 0.0, window.since_at, policy.window_fall_k),)
+        contact = Input(Kind.window_open.value, 1.0, window.since_at)
+        return Wish("window open", policy.valve_window_pct, "a window is open", lambda: (contact,))
+    fall = Input("fall_k", window.fall_k or 0.0, window.since_at, policy.window_fall_k)
     reason = f"temperature fell by more than {policy.window_fall_k:g} K in {policy.window_fall_s / 60:g} min"
-    return Wish("window open", policy.valve_window_pct, reason, inputs)
+    return Wish("window open", policy.valve_window_pct, reason, lambda: (fall,))
 
 
 def by_occupancy(room: Room, _: Actuator) -> Opinion:
     """Occupied: `valve_occupied_pct`; vacant: `valve_vacant_pct`; unknown decides nothing."""
-    inputs = (people(room, heating=True),)
+
+    def inputs() -> tuple[Input, ...]:
+        return (people(room, heating=True),)
+
     match room.occupancy.heating:
         case OccupancyState.occupied:
             return Wish("heat when occupied", room.policy.valve_occupied_pct, "the room is occupied", inputs)

@@ -43,7 +43,7 @@ def decide(room: Room, room_id: str, event: str) -> Decision:
             commands.append(command)
             actuator = following.commanded(was, actuator, command)
         actuators.append(actuator)
-    if tuple(actuators) != room.actuators:
+    if any(new is not old for new, old in zip(actuators, room.actuators, strict=True)):
         room = replace(room, actuators=tuple(actuators), actuation_position=room.position)
     if any(command.kind is Kind.level_pct for command in commands):  # the sensor is blind until the lamp has answered and settled
         room = replace(room, lamp_settling_until_at=now + timedelta(seconds=policy.command_ttl_s))

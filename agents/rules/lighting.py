@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from agents.rules.arbitration import Opinion, Undecided, Wish, standing
 from agents.rules.sensing import daytime, measured, people
+from schemas.commands import Input
 from schemas.records import Kind, Policy, Slot
 from schemas.rows import Actuator, OccupancyState, Room
 
@@ -23,29 +24,33 @@ def light(room: Room, lamp: Actuator) -> Opinion:
     on = policy.light_on_pct
     if room.dark and not policy.dark_needs_occupancy:
         reason = f"at most {policy.dark_at_most_lx:g} lx of daylight"
-        return Wish("light when dark", on, reason, (measured(room, Kind.illuminance_lx, policy.dark_at_most_lx),))
+        return Wish("light when dark", on, reason, lambda: (_lux(room, policy.dark_at_most_lx),))
     if room.occupancy.light is OccupancyState.unknown:
         return Undecided("occupancy is unknown")
     was = standing(lamp, Slot.comfort)
     lit = was is not None and was.value_pct == on and on > policy.light_off_pct
-    somebody = people(room)
     if room.occupancy.light is OccupancyState.vacant:
         if not policy.dark_needs_occupancy and lit and not room.bright:
             reason = f"daylight not above {policy.bright_above_lx:g} lx yet"
-            return Wish("light until bright", on, reason, (measured(room, Kind.illuminance_lx, policy.bright_above_lx),))
-        return Wish(
-            "off when vacant", policy.light_off_pct, f"no motion for {policy.vacancy_timeout_light_s / 60:g} min", (somebody,)
-        )
+            return Wish("light until bright", on, reason, lambda: (_lux(room, policy.bright_above_lx),))
+        reason = f"no motion for {policy.vacancy_timeout_light_s / 60:g} min"
+        return Wish("off when vacant", policy.light_off_pct, reason, lambda: (people(room),))
     if room.day is False:
         reason = f"occupied, after {policy.day_ends:%H:%M} or before {policy.day_starts:%H:%M}"
-        return Wish("light at night", on, reason, (somebody, daytime(room)))
+        return Wish("light at night", on, reason, lambda: (people(room), daytime(room)))
     if room.dark:
         reason = f"occupied, at most {policy.dark_at_most_lx:g} lx of daylight"
-        return Wish("light when dark", on, reason, (somebody, measured(room, Kind.illuminance_lx, policy.dark_at_most_lx)))
+        return Wish("light when dark", on, reason, lambda: (people(room), _lux(room, policy.dark_at_most_lx)))
     if lit and not room.bright:
         reason = f"occupied, daylight not above {policy.bright_above_lx:g} lx yet"
-        return Wish("light until bright", on, reason, (somebody, measured(room, Kind.illuminance_lx, policy.bright_above_lx)))
+        return Wish("light until bright", on, reason, lambda: (people(room), _lux(room, policy.bright_above_lx)))
     if room.dark is None:
         return Undecided("the light sensor is silent")
-    by_day = (somebody, daytime(room), measured(room, Kind.illuminance_lx, policy.bright_above_lx))
-    return Wish("off by day", policy.light_off_pct, "by day, with daylight", by_day)
+    return Wish(
+        "off by day", policy.light_off_pct, "by day, with daylight",
+        lambda: (people(room), daytime(room), _lux(room, policy.bright_above_lx)),
+    )  # fmt: skip
+
+
+def _lux(room: Room, limit_lx: float) -> Input:
+    return measured(room, Kind.illuminance_lx, limit_lx)

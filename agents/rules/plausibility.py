@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from schemas.records import CommandResult, Kind, Policy, Reading
 from schemas.rows import Plausibility, Sensed
 
-_JUDGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.co2_ppm})
+JUDGED = frozenset({Kind.temperature_c, Kind.humidity_pct, Kind.co2_ppm})
+"""Kinds whose course says whether a value can be believed; the others may jump, or stand still for days."""
 MAX_AHEAD = timedelta(minutes=5)
 """A device's clock may run ahead of the broker's stamp by so much."""
 
@@ -80,17 +81,17 @@ def possible(reading: Reading) -> bool:
 
 
 def judged(was: Sensed, reading: Reading, policy: Policy, stamped_at: datetime) -> Sensed:
-    """The sensor's last value after a reading in the order of its time.
+    """The sensor's last value after a reading of a kind in `JUDGED`, in the order of its time.
 
     A value that jumps from a fresh one beyond the policy's limit is kept aside as suspect, and believed when the next one is near
     it; a value that has not moved for `stuck_after_s` is a stuck sensor's, not the room's.
     """
     kind, value = reading.kind, reading.value
-    limit = _spike_limit(kind, policy) if kind in _JUDGED else None
+    limit = _spike_limit(kind, policy)
     jumps = limit and abs(value - was.value) > limit and (was.suspect is None or abs(value - was.suspect) > limit)
     if jumps and stamped_at - was.logged_at < timedelta(seconds=policy.reading_stale_s):
         return replace(was, flag=Plausibility.spike, flagged_at=stamped_at, suspect=value)
-    if limit is None or value != was.value:
+    if value != was.value:
         return Sensed(reading.device_id, kind, value, reading.at, stamped_at, Plausibility.plausible, None, None, stamped_at)
     since = was.changed_at or was.logged_at
     stuck = policy.stuck_after_s > 0 and stamped_at - since >= timedelta(seconds=policy.stuck_after_s)

@@ -16,7 +16,7 @@ from agents.rules.decide import decide
 from agents.rules.devices import change_device
 from agents.rules.intents import refusal_of_intent, with_intent, with_result
 from agents.rules.lamps import after_report, daylight_flags
-from agents.rules.plausibility import Refusal, judged, possible, refusal, refusal_of_result
+from agents.rules.plausibility import JUDGED, Refusal, judged, possible, refusal, refusal_of_result
 from agents.rules.sensing import mean_of, temperatures_c
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Command
@@ -153,14 +153,12 @@ def _absorbed(room: Room, reading: Reading, position: Position, stamped_at: date
     for number, was in enumerate(sensed):
         if was.kind is kind and was.device_id == reading.device_id:
             index, newest = number, reading.at >= was.at
-            if newest:
+            if newest and kind in JUDGED:
                 entry = judged(was, reading, room.policy, stamped_at)
             break
     if newest:
         if entry is None:
-            entry = Sensed(
-                reading.device_id, kind, reading.value, reading.at, stamped_at, Plausibility.plausible, None, None, stamped_at
-            )
+            entry = Sensed(reading.device_id, kind, reading.value, reading.at, stamped_at)
         sensed = (*sensed[:index], entry, *sensed[index + 1 :])
     if entry is not None and entry.flag is not Plausibility.plausible:
         room = replace(room, position=position, now_at=now, sensed=sensed, suspect=room.suspect + 1)

@@ -28,7 +28,7 @@ def scheduled(room: Room, actuator: Actuator) -> Opinion:
     local = until_at.astimezone(zone_of(policy.time_zone))
     value = period.value_pct if period.value_pct is not None else _setback(policy, actuator.kind)
     reason = f"{period.name}: {period.starts:%H:%M} to {local:%H:%M}"
-    return Wish("weekly schedule", value, reason, (Input("scheduled_until", 1.0, until_at),))
+    return Wish("weekly schedule", value, reason, lambda: (Input("scheduled_until", 1.0, until_at),))
 
 
 def next_change(policy: Policy, now: datetime) -> datetime | None:
