@@ -257,7 +257,7 @@ def show_policy(room: str, as_json: bool) -> None:
 
 async def _layers(room: Row) -> list[Stored]:
     """The documents that concern a room, its own last."""
-    documents = PolicyDocuments(_database())
+    documents = PolicyDocuments(database())
     scopes = (BUILDING, f"floor/{room['floor']}", f"room/{room['room_id']}")
     return [await documents.read(scope) for scope in scopes]
 
