@@ -613,7 +613,7 @@ RULES: tuple[Rule, ...] = (
         "Desired and reported",
         "every slot",
         "A command answered otherwise than done is sent again, after 30 s, 1 min, 2 min, while it is still wanted; "
-        "then it is a fault. A value nobody asked for that stands for 10 s is a hand (blinds, lamps) or drift that is corrected (valves).",
+        "then it is a fault (what could only not be verified is shown as that). A value nobody asked for that stands for 10 s is a hand (blinds, lamps) or drift that is corrected (valves).",
         (
             (
                 "failed once, done the second time",
@@ -641,6 +641,14 @@ RULES: tuple[Rule, ...] = (
                 ),
                 VALVE,
                 [90, 20],
+            ),
+            (
+                "what nobody can verify is told again within the bounds as well",
+                DAY,
+                {},
+                lambda s: fails(s.motion(), VALVE, 5, ResultStatus.unverified),
+                VALVE,
+                [90, 90, 90, 90],
             ),
             ("a silent gateway is not flooded", DAY, {}, lambda s: s.motion().after(minutes=50), VALVE, [90]),
             ("the bounds are policy", DAY, {"retry_attempts": 1}, lambda s: fails(s.motion(), VALVE, 3), VALVE, [90, 90]),

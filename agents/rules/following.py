@@ -135,12 +135,17 @@ def _reached(actuator: Actuator) -> Actuator:
 
 
 def _missed(actuator: Actuator, why: str, policy: Policy, now: datetime) -> Actuator:
-    """After a failure: again after a pause that doubles, within bounds; then a fault."""
+    """After a failure: again after a pause that doubles, within bounds; then a fault.
+
+    What could only not be verified is no fault: it may well stand where it should, and `last_status` says that nobody knows.
+    """
     pause_s = min(policy.retry_first_s * 2 ** min(max(actuator.attempts - 1, 0), 20), policy.retry_longest_s)
     retry_at = now + timedelta(seconds=pause_s)
     since = actuator.trying_since_at or now
     if actuator.attempts <= policy.retry_attempts and retry_at <= since + timedelta(seconds=policy.retry_expiry_s):
         return replace(actuator, retry_at=retry_at)
+    if actuator.last_status is ResultStatus.unverified:
+        return replace(actuator, retry_at=None, fault="", fault_since_at=None)
     times = f"sent {actuator.attempts} times, " if actuator.attempts > 1 else ""
     return replace(actuator, retry_at=None, fault=f"{times}{why}", fault_since_at=now)
 

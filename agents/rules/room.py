@@ -100,8 +100,9 @@ def step(room: Room, room_id: str, event: RoomEvent, position: Position, now: da
             if policy.revision <= room.policy.revision:
                 return _decided(room, room_id, event, position, now)
             if policy.clock is not room.policy.clock:
-                room = _restarted(room, position, logged_at if policy.clock is not Clock.recorded else _BEFORE_RECORDING)
-            return _decided(replace(room, policy=policy), room_id, event, position, room.now_at)
+                now = logged_at if policy.clock is not Clock.recorded else _BEFORE_RECORDING
+                room = _restarted(room, position, now)
+            return _decided(_judged_anew(replace(room, policy=policy), now), room_id, event, position, now)
 
 
 def _refuse(room: Room, position: Position, refused: Refusal) -> Outcome:
@@ -223,6 +224,18 @@ def _restarted(room: Room, position: Position, now: datetime) -> Room:
         late=room.late,
         rejected=room.rejected,
     )
+
+
+def _judged_anew(room: Room, now: datetime) -> Room:
+    """The room with what its sensors say held against a new policy's limits: the next reading may be minutes away."""
+    known = temperatures_c(room, now)
+    room = replace(
+        room,
+        humid=is_humid(room.humid, mean_of(room, Kind.humidity_pct, now), room.policy),
+        frost=is_frosty(room.frost, known, room.policy),
+        hot=is_hot(room.hot, known, room.policy),
+    )
+    return daylight_flags(room, mean_of(room, Kind.illuminance_lx, now), now)
 
 
 def _moved(room: Room, _: Sensed, position: Position, now: datetime) -> Room:

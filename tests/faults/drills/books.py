@@ -191,8 +191,8 @@ class Books:
 
 
 def _taken(room: Room) -> int:
-    """Every reading the room has had: counted, set aside with a reason, or parked for a device it does not know yet."""
-    return room.readings + room.rejected + len(room.parked)
+    """Every reading the room has had: counted, not believed, set aside with a reason, or parked for a device it does not know yet."""
+    return room.readings + room.suspect + room.rejected + len(room.parked)
 
 
 def _decisions(outcome: FoldOutcome) -> Counter[tuple[int, float, str]]:
