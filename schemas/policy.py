@@ -130,6 +130,8 @@ def _contradictions(policy: Policy) -> Iterator[tuple[str, str]]:
     frost, heat = policy.frost_below_c + policy.frost_hysteresis_k, policy.overheat_above_c - policy.overheat_hysteresis_k
     if frost >= heat:
         yield "frost_below_c", f"{policy.frost_below_c} with its hysteresis must stay below overheat_above_c with its ({heat:g})"
+    if policy.retry_first_s > policy.retry_longest_s:
+        yield "retry_first_s", f"{policy.retry_first_s} must not be above retry_longest_s ({policy.retry_longest_s})"
     if policy.day_starts == policy.day_ends:
         yield "day_ends", f"{policy.day_ends} must differ from day_starts"
     for name in ("valve_unasked", "blind_unasked", "light_unasked"):

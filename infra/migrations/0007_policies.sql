@@ -19,6 +19,7 @@ CREATE TABLE building.policy_revisions (
     document   jsonb NOT NULL,
     changed_at timestamptz NOT NULL DEFAULT now()
 );
+INSERT INTO building.policy_revisions (revision, scope, document) SELECT revision, 'room/' || room_id, document FROM building.policies;
 
 CREATE FUNCTION building.keep_policy_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

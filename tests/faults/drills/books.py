@@ -191,7 +191,7 @@ class Books:
 
 
 def _taken(room: Room) -> int:
-    """Every reading the room has had: counted, not believed, set aside with a reason, or parked for a device it does not know yet."""
+    """Every reading the room has had: counted, not believed, set aside with a reason, or parked until its device is known."""
     return room.readings + room.suspect + room.rejected + len(room.parked)
 
 

@@ -18,12 +18,13 @@ from tests.faults.drills.plan import Plan, devices
 
 
 class Point(msgspec.Struct):
-    """One actuator: what it was told, in order; `value` is where it stands."""
+    """One actuator: what it was told, in order, and when (seconds since 1970); `value` is where it stands."""
 
     device_id: int
     status: str
     value: float = 0.0
     heard: list[float] = []
+    heard_at: list[float] = []
 
 
 class Field:
@@ -81,6 +82,7 @@ class Field:
         if request.op == "read":
             return [{"id": request.id, "value": point.value}]
         point.heard.append(request.value)
+        point.heard_at.append(time.time())
         point.value = request.value
         return [{"id": request.id, "ok": True}, _report(point)]
 

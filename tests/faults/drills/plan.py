@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 from msgspec import Struct
 
 from schemas.records import Bus, Device, DeviceRole, Kind
@@ -24,6 +25,7 @@ class Plan(Struct, frozen=True):
     rooms: int
     rate: int
     flip_s: float
+    policy: dict[str, float] = msgspec.field(default_factory=lambda: dict(POLICY))
 
     @property
     def room_ids(self) -> list[str]:

@@ -273,7 +273,7 @@ async def introduce(settings: Settings, plan: Plan) -> None:
         )
         await db.executemany(
             "INSERT INTO building.policies (room_id, document) VALUES ($1, $2)",
-            [(room_id, json.dumps(POLICY)) for room_id in plan.room_ids],
+            [(room_id, json.dumps(plan.policy)) for room_id in plan.room_ids],
         )
         await db.executemany(
             "INSERT INTO building.devices (device_id, name, room_id, role, bus, line_id, knx_floor, knx_bloc, zwave_node)"
