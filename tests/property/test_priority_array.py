@@ -16,6 +16,8 @@ from schemas.rows import Actuator, Lease, Lock
 BEGAN = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NUMBERS = Numbers(default_pct=10.0, dwell_s=60, min_on_s=180, min_off_s=0)
 RULED = (Slot.safety, Slot.protection, Slot.schedule, Slot.comfort)
+OFTEN = st.sampled_from([*RULED, Slot.schedule, Slot.comfort, Slot.comfort, Slot.comfort])
+"""What is above hides what is below: comfort must be alone often enough."""
 BELOW_MANUAL = (Slot.schedule, Slot.comfort, Slot.default)
 PERCENT = st.sampled_from([0.0, 10.0, 50.0, 90.0])
 
@@ -34,7 +36,7 @@ class PriorityArray(RuleBasedStateMachine):
         self.moved_at: datetime | None = None
         self.target: float | None = None
 
-    @rule(slot=st.sampled_from(RULED), rank=st.integers(0, 1), value=PERCENT)
+    @rule(slot=OFTEN, rank=st.integers(0, 1), value=PERCENT)
     def a_rule_wishes(self, slot: Slot, rank: int, value: float) -> None:
         self.wishes[slot, rank] = value
         self.decide()
@@ -70,7 +72,13 @@ class PriorityArray(RuleBasedStateMachine):
         self.actuator = replace(self.actuator, lock=None)
         self.decide()
 
-    @rule(seconds=st.sampled_from([1, 59, 60, 181, 400]))
+    @rule()
+    def danger_and_work_are_over(self) -> None:
+        self.wishes = {(slot, rank): wish for (slot, rank), wish in self.wishes.items() if slot in BELOW_MANUAL}
+        self.actuator = replace(self.actuator, lock=None)
+        self.decide()
+
+    @rule(seconds=st.sampled_from([1, 59, 60, 120, 181, 400]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
         self.decide()
