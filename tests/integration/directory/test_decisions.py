@@ -1,8 +1,7 @@
-"""Holds and policies in the running building: an old route, a wall button, a worker killed, a policy changed and named."""
+"""Holds and policies in the running building: an old route, a worker killed, a policy changed and named."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -17,9 +16,6 @@ from typing import Any
 import pytest
 
 from infra.services import environment
-from schemas.records import Intent, IntentAction, Kind
-from streams.producer import Producer
-from streams.registry import register_all
 from tests.integration.directory.conftest import House
 from tests.integration.directory.test_changes import actuators, ask, in_use
 from tests.processes import ROOT, wait_until
@@ -27,7 +23,6 @@ from tests.processes import ROOT, wait_until
 ROOM_2 = "uuid=b9407f30-f5f8-466e-aff9-25556b57fe6d&major=17644&minor=31456"
 POLICY = "/v1/policies/rooms/2"
 VALVE = 2
-HELD = timedelta(seconds=8)
 RESTLESS = {"valve_dwell_s": 0}
 """So that a hold's end is not put off by the rest after what another test made automation do."""
 
@@ -98,24 +93,6 @@ def test_an_old_routes_lease_survives_kill_9_of_the_rooms_worker_and_ends_on_tim
     assert timedelta(0) <= instant(back["desired_at"]) - until < timedelta(seconds=2)
     wait_until(lambda: valve(house)["reported_pct"] == 90, "automation has it back")
     assert [sent["event"] for sent in valve(house)["recent"]][:2] == ["Tick", "Intent"]
-
-
-def test_a_wall_buttons_lease_holds_and_ends_on_time(house: House) -> None:
-    until = datetime.now(UTC).replace(microsecond=0) + HELD
-
-    async def press() -> None:
-        codecs = await register_all(house.settings.registry)
-        producer = Producer(house.settings)
-        intent = Intent(IntentAction.set, Kind.valve_pct, until - HELD, 25.0, VALVE, until, "wall button 1")
-        await producer.send("building.room-events", "2", codecs.encode(intent))
-        await producer.close()
-
-    asyncio.run(press())
-    wait_until(lambda: valve(house)["reported_pct"] == 25, "the button moved the valve")
-    assert "it was set by hand (wall button 1)" in why(house)["why"]
-    wait_until(lambda: valve(house)["manual"] is None, "the button's hold has ended", within_s=15)
-    assert timedelta(0) <= instant(valve(house)["desired_at"]) - until < timedelta(seconds=2)
-    wait_until(lambda: valve(house)["reported_pct"] == 90, "automation has it back")
 
 
 def test_a_changed_policy_acts_within_2_s_and_is_named_in_the_next_why(house: House) -> None:

@@ -1,0 +1,73 @@
+"""A wall button on a real line of the running building: its hold outlasts automation and a killed worker, and ends on time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agents.gateways.log import utc_now
+from schemas.records import Kind, Reading
+from streams.settings import Settings
+from streams.topics import ROOM_EVENTS
+from tests.integration.gateway_bench import Bench, bench, wait
+from tests.integration.knx.bus import actuators, bus, needs_bus
+from tests.integration.knx.test_gateway import SPECS, lines_file
+
+pytestmark = needs_bus
+ROOM, BLIND, SENSOR = "10", 7, 13
+HOLD_S = 30
+
+
+async def test_a_wall_buttons_hold_survives_kill_9_of_the_rooms_worker_ends_on_time_and_hands_back(
+    stack: Settings, tmp_path: Path
+) -> None:
+    with bus() as on, actuators(on, SPECS):
+        async with bench(stack, "directory", "rooms", "api", "knx", lines=lines_file(tmp_path, on)) as b:
+            await put_policy(b, {"manual_lease_s": HOLD_S, "blind_dwell_s": 0})
+            try:
+                await b.producer.send(ROOM_EVENTS.name, ROOM, b.codecs.encode(Reading(SENSOR, Kind.humidity_pct, 60.0, utc_now())))
+                await until(b, lambda blind: blind["reported_pct"] == 100, "automation has closed the blind")
+                await asyncio.to_thread(on.knxtool, "groupswrite", "1/4/10", "0")
+                held = await until(b, lambda blind: blind["manual"], "the button holds the blind")
+                ends_at = datetime.fromisoformat(held["manual"]["until_at"])
+                assert held["winner"]["rule"].startswith("push button 1.0.")
+                assert held["losers"][0]["rule"] == "close when humid"
+                b.running["rooms"].kill()
+                b.running["rooms"].start()
+                after = await until(b, lambda blind: blind["reported_pct"] == 0, "the button has opened the blind")
+                assert after["manual"] == held["manual"]
+                assert "it was set by hand (push button 1.0." in after["why"]
+                assert utc_now() < ends_at, "the worker was back before the hold's end"
+                back = await until(b, lambda blind: blind["manual"] is None, "the hold has ended")
+                assert (back["winner"]["rule"], back["desired_pct"]) == ("close when humid", 100)
+                assert timedelta(0) <= datetime.fromisoformat(back["desired_at"]) - ends_at < timedelta(seconds=2)
+                await until(b, lambda blind: blind["reported_pct"] == 100, "automation has it back")
+            finally:
+                await put_policy(b, {})
+
+
+async def until(b: Bench, condition: Any, what: str) -> dict[str, Any]:
+    """The blind as the API tells it once the condition holds."""
+    seen: dict[str, Any] = {}
+
+    def look() -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{b.settings.api_port}/v1/rooms/{ROOM}", timeout=10) as answer:
+            seen.update(next((each for each in json.load(answer)["actuators"] if each["device_id"] == BLIND), {}))
+        return bool(seen) and bool(condition(seen))
+
+    await wait(look, what, within_s=HOLD_S + 30)
+    return seen
+
+
+async def put_policy(b: Bench, document: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{b.settings.api_port}/v1/policies/rooms/{ROOM}", json.dumps(document).encode(),
+        {"Content-Type": "application/json", "If-Match": "*"}, method="PUT",
+    )  # fmt: skip
+    answer = await asyncio.to_thread(urllib.request.urlopen, request, timeout=10)
+    assert answer.status == 200
+    answer.close()
