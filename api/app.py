@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -53,7 +55,7 @@ def create_app(
     for each in ROUTES:
         each.add_to(app)
     add_legacy_routes(app)
-    document = openapi_of(ROUTES, "Atrium", API_VERSION)
+    document = _document()
 
     async def openapi(_request: web.Request) -> web.Response:
         return web.json_response(document)
@@ -65,6 +67,12 @@ def create_app(
     for path, (file_name, content_type) in PAGES.items():
         app.router.add_get(path, _page(WEB_FOLDER / file_name, content_type))
     return app
+
+
+@cache
+def _document() -> dict[str, Any]:
+    """The OpenAPI document, made once: that takes most of building an app."""
+    return openapi_of(ROUTES, "Atrium", API_VERSION)
 
 
 def _page(file: Path, content_type: str) -> Handler:

@@ -15,11 +15,11 @@ POSITION_WAIT_S = 5.0
 
 async def wait_for_min_position(replica: Replica, room_id: str, min_position: str | None) -> None:
     """Wait until the room contains the event there. Raises a 503 problem when it does not in time, 422 for what is no position."""
-    if min_position is not None and not await wait_for(replica, room_id, parse_position(min_position)):
+    if min_position is not None and not await wait_for(replica, room_id, parse_position(min_position), POSITION_WAIT_S):
         raise not_yet(f"room {room_id} has not reached {min_position} within {POSITION_WAIT_S:g} s")
 
 
-async def wait_for(replica: Replica, room_id: str, position: Position, timeout_s: float = POSITION_WAIT_S) -> bool:
+async def wait_for(replica: Replica, room_id: str, position: Position, timeout_s: float) -> bool:
     """Wait until the room's row contains the event at `position`; False when it does not in time."""
     changed = asyncio.Event()
 

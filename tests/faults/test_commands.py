@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import tempfile
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.faults.drills.books import Page
 from tests.faults.drills.field import Point
 from tests.faults.drills.plan import POLICY, Plan, room_id, sensor
 from tests.faults.drills.stand import Stand, stand
+from tests.processes import home_of_its_own
 
 ROOMS = 250
 PLAN = Plan(
@@ -36,13 +36,13 @@ WITHIN = timedelta(seconds=1)
 def test_each_of_500_commands_is_reached_once_or_reported_and_none_is_acted_on_late() -> None:
     seed = int(os.environ.get("ATRIUM_TEST_SEED") or random.randrange(1_000_000))
     print(f"the same moments again: ATRIUM_TEST_SEED={seed}")
-    with tempfile.TemporaryDirectory(prefix="atrium-commands-", ignore_cleanup_errors=True) as folder:
-        asyncio.run(_lived(Path(folder), random.Random(seed)))
+    with home_of_its_own("commands") as home:
+        asyncio.run(_lived(home, random.Random(seed)))
 
 
-async def _lived(folder: Path, chance: random.Random) -> None:
+async def _lived(home: Path, chance: random.Random) -> None:
     async with contextlib.AsyncExitStack() as leave:
-        built = await leave.enter_async_context(stand(PLAN, folder))
+        built = await leave.enter_async_context(stand(PLAN, home))
         wishes = _wishes(chance)
         producer = Producer(built.settings)
         leave.push_async_callback(producer.close)
