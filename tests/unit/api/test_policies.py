@@ -71,6 +71,7 @@ WRONG = [
     ({"humid_above_pct": 101}, "humid_above_pct", "a percentage from 0 to 100"),
     ({"humid_above_pct": 40}, "humid_clear_below_pct", "must not be above humid_above_pct"),
     ({"frost_below_c": 29}, "frost_below_c", "must stay below overheat_above_c"),
+    ({"retry_first_s": 700, "retry_longest_s": 600}, "retry_first_s", "must not be above retry_longest_s (600)"),
     ({"time_zone": "Mars/Olympus"}, "time_zone", "IANA time zone"),
     ({"clock": "recorded"}, "clock", "a room's policy only"),
     ({"blind_unasked": "ghost"}, "blind_unasked", "give one of nothing, hand, drift"),
