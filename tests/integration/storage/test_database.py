@@ -54,9 +54,25 @@ async def test_a_database_of_a_newer_atrium_is_refused(fresh: Settings, folder: 
 
 
 async def test_a_gap_in_the_numbers_is_refused(fresh: Settings, folder: Path) -> None:
-    (folder / "0009_far.sql").write_text("SELECT 1")
+    (folder / f"{len(FILES) + 2:04}_far.sql").write_text("SELECT 1")
     with pytest.raises(MigrationError, match="without gaps"):
         await migrate(fresh.database, folder)
+
+
+async def test_policies_that_were_in_force_before_revisions_were_kept_can_be_looked_up(
+    fresh: Settings, folder: Path, db: asyncpg.Connection
+) -> None:
+    for name in FILES[6:]:
+        (folder / name).unlink()
+    await migrate(fresh.database, folder)
+    for room_id in ("a", "b"):
+        await db.execute("INSERT INTO building.rooms (room_id, number, floor, name) VALUES ($1, $2, 1, $1)", room_id, ord(room_id))
+        await db.execute("INSERT INTO building.policies (room_id, document) VALUES ($1, $2)", room_id, '{"humid_above_pct": 55}')
+    before = await db.fetch("SELECT 'room/' || room_id AS scope, revision FROM building.policies ORDER BY room_id")
+    assert await migrate(fresh.database) == FILES[6:]
+    assert await db.fetch("SELECT scope, revision FROM building.policy_revisions ORDER BY scope") == before
+    await db.execute("""UPDATE building.policies SET document = '{"humid_above_pct": 60}' WHERE room_id = 'a'""")
+    assert await db.fetchval("SELECT count(*) FROM building.policy_revisions WHERE scope = 'room/a'") == 2
 
 
 async def test_an_absent_database_is_told_without_its_password() -> None:
