@@ -29,8 +29,12 @@ async def test_a_wall_buttons_hold_survives_kill_9_of_the_rooms_worker_ends_on_t
         async with bench(stack, "directory", "rooms", "api", "knx", lines=lines_file(tmp_path, on)) as b:
             await put_policy(b, {"manual_lease_s": HOLD_S, "blind_dwell_s": 0})
             try:
+                await until(b, lambda _: True, "the blind is known")
+                await ask(b, "DELETE", f"/v1/rooms/{ROOM}/actuators/{BLIND}/lease", None, 202)  # of another test on this log
                 await b.producer.send(ROOM_EVENTS.name, ROOM, b.codecs.encode(Reading(SENSOR, Kind.humidity_pct, 60.0, utc_now())))
-                await until(b, lambda blind: blind["reported_pct"] == 100, "automation has closed the blind")
+                await until(
+                    b, lambda blind: (blind["manual"], blind["reported_pct"]) == (None, 100), "automation has closed the blind"
+                )
                 await asyncio.to_thread(on.knxtool, "groupswrite", "1/4/10", "0")
                 held = await until(b, lambda blind: blind["manual"], "the button holds the blind")
                 ends_at = datetime.fromisoformat(held["manual"]["until_at"])
@@ -64,10 +68,15 @@ async def until(b: Bench, condition: Any, what: str) -> dict[str, Any]:
 
 
 async def put_policy(b: Bench, document: dict[str, Any]) -> None:
+    await ask(b, "PUT", f"/v1/policies/rooms/{ROOM}", document, 200)
+
+
+async def ask(b: Bench, method: str, path: str, body: dict[str, Any] | None, status: int) -> None:
+    """One request to the API, answered with this status."""
     request = urllib.request.Request(
-        f"http://127.0.0.1:{b.settings.api_port}/v1/policies/rooms/{ROOM}", json.dumps(document).encode(),
-        {"Content-Type": "application/json", "If-Match": "*"}, method="PUT",
+        f"http://127.0.0.1:{b.settings.api_port}{path}", None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/json", "If-Match": "*"}, method=method,
     )  # fmt: skip
     answer = await asyncio.to_thread(urllib.request.urlopen, request, timeout=10)
-    assert answer.status == 200
+    assert answer.status == status
     answer.close()
