@@ -26,7 +26,7 @@ run: setup ## run the building; Ctrl-C stops it
 	@$(BIN)/atrium up
 
 test: setup ## run every test, in two processes
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 check: $(INSTALLED) ## style, types, import rules, schema compatibility
 	$(BIN)/ruff check

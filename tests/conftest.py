@@ -6,9 +6,11 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from infra.services import resolve
 from streams.settings import Settings, read_settings
@@ -70,13 +72,17 @@ def stop_services(running: dict[str, Running]) -> None:
         each.stop()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a building goes to one process: the files of a package of integration tests, else each file."""
-    here = Path(__file__).parent
-    for item in items:
-        shared = item.path.parent if item.path.parent.parent == here / "integration" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(here))))
+class ByBuilding(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests that share a building go to one process: the files of a package of integration tests, else each file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return str(file.parent if file.parts[1] == "integration" and len(file.parts) > 3 else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """How the tests are shared out when there are several processes."""
+    return ByBuilding(config, log)
 
 
 @pytest.fixture(scope="session")
