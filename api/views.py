@@ -124,6 +124,7 @@ class RoomView(Struct, frozen=True):
     """A room as of `now_at`; `position` is the last event of its log it contains, null before the first.
 
     A room whose `clock` is `recorded` lives in the time of the file it is fed from: ages and averages count from its last event.
+    `time_zone` is its policy's: what `why` tells the time by.
     """
 
     room_id: str
@@ -132,6 +133,7 @@ class RoomView(Struct, frozen=True):
     name: str
     now_at: datetime
     clock: Clock
+    time_zone: str
     position: Position | None
     occupancy: OccupancyView | None
     readings: dict[str, ReadingView | None]
@@ -185,6 +187,7 @@ def room_view(replica: Replica, room_id: str, now: datetime) -> RoomView | None:
         name=info.name,
         now_at=now,
         clock=row.policy.clock if row else Clock.live,
+        time_zone=(row.policy if row else DEFAULT_POLICY).time_zone,
         position=row.position if row else None,
         occupancy=_occupancy_view(newest_occupancy(replica, room_id)),
         readings={kind.value: None for kind in SHOWN} | {kind.value: reading for kind, reading in sensed.items()},

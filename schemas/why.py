@@ -33,6 +33,7 @@ _UNITS = {"humidity_pct": "%", "temperature_c": "°C", "illuminance_lx": "lx", "
 def sentence(name: str, actuator: Actuator, policy: Policy, now: datetime) -> str:
     """Why the actuator called `name` is as it is at `now`, its times by the building's clock."""
     tell = _Clock(policy, now)
+    name = name[:1].upper() + name[1:]
     winner = actuator.winner
     if winner is None or actuator.desired_pct is None:
         if winner is not None and winner.slot is Slot.protection:

@@ -21,11 +21,12 @@ const ANSWER_MS = 10_000;
 const $ = (id) => document.getElementById(id);
 const cards = new Map();
 let skew = 0; // server's clock less ours
+let zone; // the room's: times are told by the building's clock, wherever the browser is
 let heardAt = 0;
 let source = null;
 
 const now = () => Date.now() + skew;
-const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone });
 const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
 function span(ms) {
@@ -36,8 +37,8 @@ function span(ms) {
 }
 
 function when(iso) {
-  const at = new Date(iso);
-  return at.toDateString() === new Date(now()).toDateString() ? clock(iso) : `${at.toLocaleDateString([], { day: "numeric", month: "short" })}, ${clock(iso)}`;
+  const day = (at) => new Date(at).toLocaleDateString([], { day: "numeric", month: "short", timeZone: zone });
+  return day(iso) === day(now()) ? clock(iso) : `${day(iso)}, ${clock(iso)}`;
 }
 
 const ends = (hold) => (hold.ends === "relinquished" ? "until released" : hold.ends === "vacant" ? "until the room is empty" : `until ${when(hold.until_at)}`);
@@ -180,6 +181,7 @@ class Card {
 
   show(view) {
     this.view = view;
+    zone = view.time_zone;
     this.f.root.id = `room-${view.room_id}`;
     set(this.f.name, view.name);
     const people = view.occupancy;
@@ -208,13 +210,14 @@ class Card {
 
   tick() {
     const { occupancy, readings, actuators } = this.view;
+    zone = this.view.time_zone;
     set(this.f.since, occupancy && occupancy.state !== "unknown" ? `since ${when(occupancy.since_at)}` : "");
     const known = Object.values(readings).filter((one) => one !== null);
     const newest = Math.max(...known.map((one) => Date.parse(one.at)));
     const old = known.length > 0 && known.every((one) => one.stale);
     this.f.age.classList.toggle("old", old);
     const recorded = this.view.clock === "recorded" && known.length > 0;
-    if (recorded) set(this.f.age, `Recording, ${new Date(newest).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`);
+    if (recorded) set(this.f.age, `Recording, ${new Date(newest).toLocaleString([], { dateStyle: "medium", timeStyle: "short", timeZone: zone })}`);
     else set(this.f.age, known.length === 0 ? "No sensor has reported yet" : `${old ? "No reading for" : "Last reading"} ${span(now() - newest)}${old ? "" : " ago"}`);
     if (actuators.some((one) => this.controls.get(`${one.kind}/${one.device_id}`)?.waiting?.since < Date.now() - ANSWER_MS)) this.refresh();
   }

@@ -32,9 +32,7 @@ async def test_a_wall_buttons_hold_survives_kill_9_of_the_rooms_worker_ends_on_t
                 await until(b, lambda _: True, "the blind is known")
                 await ask(b, "DELETE", f"/v1/rooms/{ROOM}/actuators/{BLIND}/lease", None, 202)  # of another test on this log
                 await b.producer.send(ROOM_EVENTS.name, ROOM, b.codecs.encode(Reading(SENSOR, Kind.humidity_pct, 60.0, utc_now())))
-                await until(
-                    b, lambda blind: (blind["manual"], blind["reported_pct"]) == (None, 100), "automation has closed the blind"
-                )
+                await until(b, closed_against_humidity, "automation has closed the blind")
                 await asyncio.to_thread(on.knxtool, "groupswrite", "1/4/10", "0")
                 held = await until(b, lambda blind: blind["manual"], "the button holds the blind")
                 ends_at = datetime.fromisoformat(held["manual"]["until_at"])
@@ -52,6 +50,10 @@ async def test_a_wall_buttons_hold_survives_kill_9_of_the_rooms_worker_ends_on_t
                 await until(b, lambda blind: blind["reported_pct"] == 100, "automation has it back")
             finally:
                 await put_policy(b, {})
+
+
+def closed_against_humidity(blind: dict[str, Any]) -> bool:
+    return blind["reported_pct"] == 100 and blind["manual"] is None and (blind["winner"] or {}).get("rule") == "close when humid"
 
 
 async def until(b: Bench, condition: Any, what: str) -> dict[str, Any]:
