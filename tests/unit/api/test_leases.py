@@ -122,7 +122,7 @@ async def test_why_says_the_facts_the_limit_the_loser_and_the_way_back(client: C
     assert told["position"]["offset"] > position.offset
     [reasons] = [one for one in told["actuators"] if one["device_id"] == BLIND_2]
     assert reasons["why"] == (
-        f"{reasons['name']} is closed because humidity was 53 % at 12:00 (limit 50 %); "
+        f"{reasons['name'].capitalize()} is closed because humidity was 53 % at 12:00 (limit 50 %); "
         "opening for daylight was asked and lost; it may open again below 45 %."
     )
     [command] = reasons["commands"]
