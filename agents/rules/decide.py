@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from agents.rules import following, leases, occupancy, schedule, windows
 from agents.rules.arbitration import DWELL, arbitrate, dwell_ends_at
-from agents.rules.policy import is_day, next_boundary
-from agents.rules.rulebook import ask, numbers
+from agents.rules.policy import is_day, next_boundary, numbers
+from agents.rules.rulebook import ask
 from schemas.commands import Command, command_id
 from schemas.records import Kind
 from schemas.rows import Actuator, Room

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from agents.rules.arbitration import AUTOMATIC, LOCK, same
-from agents.rules.rulebook import unasked
+from agents.rules.policy import unasked
 from schemas.commands import Command
 from schemas.records import CommandResult, Policy, ResultStatus, Slot, Unasked
 from schemas.rows import Actuator, CommandState, Lease, Sent

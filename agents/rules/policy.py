@@ -1,12 +1,13 @@
-"""The policy's clock: building-local day and night."""
+"""The policy's clock, building-local day and night, and its numbers for one kind of actuator."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
+from agents.rules.arbitration import Numbers
 from schemas.policy import zone_of
-from schemas.records import Policy
+from schemas.records import Kind, Policy, Unasked
 
 
 def is_day(policy: Policy, now: datetime) -> bool:
@@ -32,3 +33,25 @@ def _boundaries(time_zone: str, day_starts: time, day_ends: time, utc_day: date)
         for wall in (day_starts, day_ends)
         for fold in (0, 1)
     }))  # fmt: skip
+
+
+def numbers(policy: Policy, kind: Kind) -> Numbers:
+    """The policy's numbers for one kind of actuator."""
+    match kind:
+        case Kind.valve_pct:
+            return Numbers(policy.valve_vacant_pct, policy.valve_dwell_s, policy.valve_min_on_s, policy.valve_min_off_s)
+        case Kind.closed_pct:
+            return Numbers(policy.blind_default_closed_pct, policy.blind_dwell_s)
+        case _:
+            return Numbers(policy.light_off_pct, policy.light_dwell_s, policy.light_min_on_s, policy.light_min_off_s)
+
+
+def unasked(policy: Policy, kind: Kind) -> Unasked:
+    """What a value nobody asked for is, for one kind of actuator."""
+    match kind:
+        case Kind.valve_pct:
+            return policy.valve_unasked
+        case Kind.closed_pct:
+            return policy.blind_unasked
+        case _:
+            return policy.light_unasked

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from agents.rules import blinds, climate, lighting, schedule
-from agents.rules.arbitration import Asked, Numbers, Opinion
-from schemas.records import Kind, Policy, Slot, Unasked
+from agents.rules.arbitration import Asked, Opinion
+from schemas.records import Kind, Slot
 from schemas.rows import Actuator, Room
 
 
@@ -39,25 +39,3 @@ _BY_KIND = {kind: tuple(rule for rule in RULEBOOK if rule.kind is kind) for kind
 def ask(room: Room, actuator: Actuator) -> list[Asked]:
     """Every rule's opinion on an actuator, by rank."""
     return [(rule.slot, rule.opinion(room, actuator)) for rule in _BY_KIND[actuator.kind]]
-
-
-def numbers(policy: Policy, kind: Kind) -> Numbers:
-    """The policy's numbers for one kind of actuator."""
-    match kind:
-        case Kind.valve_pct:
-            return Numbers(policy.valve_vacant_pct, policy.valve_dwell_s, policy.valve_min_on_s, policy.valve_min_off_s)
-        case Kind.closed_pct:
-            return Numbers(policy.blind_default_closed_pct, policy.blind_dwell_s)
-        case _:
-            return Numbers(policy.light_off_pct, policy.light_dwell_s, policy.light_min_on_s, policy.light_min_off_s)
-
-
-def unasked(policy: Policy, kind: Kind) -> Unasked:
-    """What a value nobody asked for is, for one kind of actuator."""
-    match kind:
-        case Kind.valve_pct:
-            return policy.valve_unasked
-        case Kind.closed_pct:
-            return policy.blind_unasked
-        case _:
-            return policy.light_unasked

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from agents.rules.arbitration import Opinion, Wish
+from agents.rules.policy import numbers
 from schemas.commands import Input
 from schemas.policy import zone_of
 from schemas.records import Kind, Policy, SchedulePeriod, Weekday
@@ -17,7 +18,7 @@ _DAY = timedelta(days=1)
 
 
 def scheduled(room: Room, actuator: Actuator) -> Opinion:
-    """The value of the period that holds now: its target or, where it names none, the setback."""
+    """The value of the period that holds now: its target or, where it names none, the setback, which is the relinquish default."""
     policy = room.policy
     if not policy.schedule:
         return None
@@ -26,7 +27,7 @@ def scheduled(room: Room, actuator: Actuator) -> Opinion:
         return None
     period, until_at = found
     local = until_at.astimezone(zone_of(policy.time_zone))
-    value = period.value_pct if period.value_pct is not None else _setback(policy, actuator.kind)
+    value = period.value_pct if period.value_pct is not None else numbers(policy, actuator.kind).default_pct
     reason = f"{period.name}: {period.starts:%H:%M} to {local:%H:%M}"
     return Wish("weekly schedule", value, reason, lambda: (Input("scheduled_until", 1.0, until_at),))
 
@@ -37,16 +38,6 @@ def next_change(policy: Policy, now: datetime) -> datetime | None:
         return None
     edges = (edge for _, starts_at, ends_at in _spans(_Calendar(policy), now.date()) for edge in (starts_at, ends_at))
     return min((edge for edge in edges if edge > now), default=now + _DAY)
-
-
-def _setback(policy: Policy, kind: Kind) -> float:
-    match kind:
-        case Kind.valve_pct:
-            return policy.valve_vacant_pct
-        case Kind.closed_pct:
-            return policy.blind_default_closed_pct
-        case _:
-            return policy.light_off_pct
 
 
 def _holding(policy: Policy, kind: Kind, now: datetime) -> tuple[SchedulePeriod, datetime] | None:
