@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
-from agents.gateways.decide import Next, is_there
+from agents.gateways.decide import Next
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Driver
 from agents.gateways.effects import Effects
 from agents.gateways.knx_functions import NotOnKnx
 from agents.gateways.log import utc_now
 from agents.gateways.zwave_mapping import NotOnZwave
+from agents.rules.arbitration import same
 from schemas.commands import Command, Effect
 from schemas.records import Device, EffectState, Kind, ResultStatus
 
@@ -58,7 +59,7 @@ class Reported:
 
         def there() -> bool:
             value = self._last.get((device_id, kind))
-            return value is not None and is_there(value, target_pct)
+            return value is not None and same(value, target_pct)
 
         async with self._news:
             await self._news.wait_for(there)
@@ -103,7 +104,7 @@ async def _carry_out(
         try:
             if look_first and driver.confirms(device, command.kind):
                 value = await driver.read(device, command.kind)
-                if is_there(value, command.target_pct):
+                if same(value, command.target_pct):
                     return Ended(ResultStatus.done, value)
             if utc_now() > command.expires_at:
                 return Ended(ResultStatus.expired, reason=f"not begun by {command.expires_at:%H:%M:%S} UTC{why}")
@@ -146,7 +147,7 @@ async def _confirm(
             value = await driver.read(device, command.kind)
             if not driver.confirms(device, command.kind):
                 return Ended(ResultStatus.unverified, value, f"no status object of its own: {value:g} % is an echo")
-            if is_there(value, command.target_pct):
+            if same(value, command.target_pct):
                 return Ended(ResultStatus.done, value, confirmed_s=loop.time() - told_at)
             last = Ended(ResultStatus.failed, value, f"asked for {command.target_pct:g} %, reads {value:g} %")
         except DeviceSilent as error:

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from agents.rules.arbitration import SAME_PCT
 from agents.rules.devices import ACTUATES
 from schemas.commands import Command, Effect
 from schemas.records import Bus, Device, EffectState, Position, ResultStatus
@@ -50,11 +49,6 @@ def decide(
     if now > command.expires_at:
         return Verdict(Next.answer, ResultStatus.expired, reason=f"not begun by {command.expires_at:%H:%M:%S} UTC")
     return Verdict(Next.begin)
-
-
-def is_there(value_pct: float, target_pct: float) -> bool:
-    """Whether a read-back confirms a target."""
-    return abs(value_pct - target_pct) <= SAME_PCT
 
 
 def refusal_of(command: Command, bus: Bus, line_id: str, device: Device | None) -> str | None:

@@ -78,8 +78,8 @@ def arbitrate(actuator: Actuator, asked: Sequence[Asked], numbers: Numbers, now:
     losers = tuple(sorted((*array[1:], *outranked), key=_priority)) if outranked else array[1:]
     if winner.slot is Slot.default and actuator.desired_pct is None and _any_unknown(asked):
         return Verdict(_settled(actuator, array, None, ()), None)  # an unknown sends nothing
-    if winner.rule == LOCK and actuator.lock is not None and actuator.lock.value_pct is None:
-        return Verdict(_settled(actuator, array, winner, losers), None)  # it stays where it stands
+    if stays(actuator, winner):
+        return Verdict(_settled(actuator, array, winner, losers), None)
     if winner.slot in AUTOMATIC and _dwelling(actuator, winner, numbers, now):
         return Verdict(_settled(actuator, array, _held(actuator, numbers, now), (winner, *losers)), None)
     changed = actuator.desired_pct is None or actuator.desired_pct != winner.value_pct
@@ -116,12 +116,17 @@ def dwell_ends_at(actuator: Actuator, numbers: Numbers, now: datetime) -> dateti
     return ends_at if ends_at > now else None
 
 
+def stays(actuator: Actuator, winner: Proposal) -> bool:
+    """Whether a lock without a value has won: nothing is sent, it stays where it stands."""
+    return winner.rule == LOCK and actuator.lock is not None and actuator.lock.value_pct is None
+
+
 def same(one_pct: float, other_pct: float) -> bool:
     """Whether two values are one as far as an actuator can tell."""
     return abs(one_pct - other_pct) <= SAME_PCT
 
 
-_ORDER = {slot: number for number, slot in enumerate(Slot)}
+_ORDER = {slot: number for number, slot in enumerate(_SLOTS)}
 
 
 def _priority(proposal: Proposal) -> int:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from agents.rules.arbitration import AUTOMATIC, LOCK, same
+from agents.rules.arbitration import AUTOMATIC, same, stays
 from agents.rules.policy import unasked
 from schemas.commands import Command
 from schemas.records import CommandResult, Policy, ResultStatus, Slot, Unasked
@@ -56,7 +56,7 @@ def repeats(actuator: Actuator, now: datetime) -> bool:
         and actuator.pending_command_id is None
         and winner is not None
         and winner.value_pct == actuator.desired_pct
-        and not (winner.rule == LOCK and actuator.lock is not None and actuator.lock.value_pct is None)
+        and not stays(actuator, winner)
     )
 
 

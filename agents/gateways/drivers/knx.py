@@ -17,7 +17,7 @@ from agents.gateways.drivers.knx_reports import Reports
 from agents.gateways.knx_dpt import NotThatDpt, decode, encode
 from agents.gateways.knx_functions import NotOnKnx, Part
 from agents.gateways.knx_mapping import GroupObject
-from agents.rules.arbitration import SAME_PCT
+from agents.rules.arbitration import same
 from agents.rules.devices import ACTUATES
 from schemas.records import Device, DeviceRole, Kind
 from streams.knx_lines import KnxLine
@@ -219,7 +219,7 @@ class KnxDriver:
     def _is_under_way(self, device_id: int, found: GroupObject, value: float) -> bool:
         """Whether what a device says of itself may come from our own last target."""
         target = self._targets.get((device_id, found.kind))
-        here = target is not None and abs(value - target) <= SAME_PCT
+        here = target is not None and same(value, target)
         return here or time.monotonic() < self._under_way_until.get(device_id, 0.0)
 
     def _hand(self, device: Device, found: GroupObject, value: float, source: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agents.gateways.decide import Next, Verdict, decide, is_there
+from agents.gateways.decide import Next, Verdict, decide
+from agents.rules.arbitration import same
 from schemas.commands import Command, Effect, Proposal
 from schemas.records import Bus, Device, DeviceRole, EffectState, Kind, Position, ResultStatus, Slot
 
@@ -82,4 +83,4 @@ def test_an_answer_repeats_what_was_reported() -> None:
 
 @pytest.mark.parametrize(("value", "there"), [(100, True), (99, True), (98.9, False), (float("nan"), False)])
 def test_a_read_back_confirms_within_one_percent(value: float, *, there: bool) -> None:
-    assert is_there(value, 100) is there
+    assert same(value, 100) is there
