@@ -19,7 +19,7 @@ from msgspec import Struct
 from agents.building import Building, Layer, Phase, Write, beacon_key, difference, outdated, policy_of
 from schemas.codecs import Codecs
 from schemas.errors import Undecodable, UnknownSchema
-from schemas.policy import BUILDING, BadPolicy
+from schemas.policy import BadPolicy, scopes_of
 from schemas.records import Beacon, Device, Policy, RoomInfo
 from streams.compacted import CompactedReader
 from streams.decoding import decode
@@ -39,13 +39,13 @@ async def read_building(db: asyncpg.Connection) -> Building:
             msgspec.convert({**row, "uuid": str(row["uuid"])}, Beacon) for row in await db.fetch("SELECT * FROM building.beacons")
         ]
         devices = [msgspec.convert(dict(row), Device) for row in await db.fetch("SELECT * FROM building.devices")]
-        own = {row["room_id"]: _layer(row) for row in await db.fetch("SELECT * FROM building.policies")}
-        shared = {row["scope"]: _layer(row) for row in await db.fetch("SELECT * FROM building.shared_policies")}
+        layers = {row["scope"]: _layer(row) for row in await db.fetch("SELECT * FROM building.shared_policies")}
+        layers |= {f"room/{row['room_id']}": _layer(row) for row in await db.fetch("SELECT * FROM building.policies")}
     return Building(
         rooms={room.room_id: room for room in rooms},
         beacons={beacon_key(beacon): beacon for beacon in beacons},
         devices={str(device.device_id): device for device in devices},
-        policies={room.room_id: _policy_or_none(room.room_id, found) for room in rooms if (found := _layers(room, shared, own))},
+        policies={room.room_id: _policy_or_none(room.room_id, found) for room in rooms if (found := _layers(room, layers))},
     )
 
 
@@ -53,10 +53,9 @@ def _layer(row: asyncpg.Record) -> Layer:
     return Layer(row["revision"], json.loads(row["document"]))
 
 
-def _layers(room: RoomInfo, shared: Mapping[str, Layer], own: Mapping[str, Layer]) -> list[Layer]:
+def _layers(room: RoomInfo, layers: Mapping[str, Layer]) -> list[Layer]:
     """The documents that concern a room, its own last."""
-    found = (shared.get(BUILDING), shared.get(f"floor/{room.floor}"), own.get(room.room_id))
-    return [layer for layer in found if layer is not None]
+    return [layers[scope] for scope in scopes_of(room.room_id, room.floor) if scope in layers]
 
 
 def _policy_or_none(room_id: str, layers: Sequence[Layer]) -> Policy | None:

@@ -60,6 +60,11 @@ def zone_of(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+def scopes_of(room_id: object, floor: object) -> tuple[str, str, str]:
+    """Whose documents concern a room, by its cells in any table: the building's, its floor's, its own, the nearest last."""
+    return BUILDING, f"floor/{floor}", f"room/{room_id}"
+
+
 def effective(what: str, revision: int, documents: Iterable[Document]) -> Policy:
     """The policy that documents make of the default, later ones nearer to the room. Raises `BadPolicy`."""
     values: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import asyncpg
 from msgspec import Struct
 
 from schemas.errors import BuildingError
-from schemas.policy import BUILDING, BadPolicy, Document, Fault, document_faults, effective
+from schemas.policy import BUILDING, BadPolicy, Document, Fault, document_faults, effective, scopes_of
 from streams.database import DatabaseUnavailable, connection
 
 _SCOPE = re.compile(r"building|floor/-?[0-9]{1,6}|room/.+")
@@ -109,11 +109,11 @@ async def _check(db: asyncpg.Connection, scope: str, document: Document) -> None
     documents: Mapping[str, Document] = {**shared, **own, scope: document}
     wrong: dict[Fault, None] = {}
     for room in await _concerned(db, scope):
-        layers = (BUILDING, f"floor/{room['floor']}", f"room/{room['room_id']}")
+        scopes = scopes_of(room["room_id"], room["floor"])
         try:
-            effective(what, 1, [documents.get(layer, {}) for layer in layers])
+            effective(what, 1, [documents.get(each, {}) for each in scopes])
         except BadPolicy as error:
-            where = "" if scope == f"room/{room['room_id']}" else f" (in room {room['room_id']})"
+            where = "" if scope == scopes[-1] else f" (in room {room['room_id']})"
             wrong.update(dict.fromkeys(Fault(fault.path, fault.says + where) for fault in error.faults))
     if wrong:
         raise BadPolicy(what, wrong)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from infra.editing.fields import Row, Value, written
 from infra.editing.tables import POLICIES, ROOMS, STRUCTURED, TABLES, State, Table
 from schemas.errors import BuildingError
-from schemas.policy import BUILDING, effective
+from schemas.policy import effective, scopes_of
 from streams.database import connection
 
 T = TypeVar("T")
@@ -95,9 +95,9 @@ async def _check_layers(db: asyncpg.Connection, after: State, changes: list[Chan
         return
     shared = {row["scope"]: json.loads(row["document"]) for row in await db.fetch("SELECT * FROM building.shared_policies")}
     for room_id in sorted(touched):
-        floor = f"floor/{after['rooms'][room_id]['floor']}"
+        *above, _ = scopes_of(room_id, after["rooms"][room_id]["floor"])
         own = _document(after["policies"].get(room_id, {}))
-        effective(f"nothing was changed: policy of room {room_id}", 1, [shared.get(BUILDING, {}), shared.get(floor, {}), own])
+        effective(f"nothing was changed: policy of room {room_id}", 1, [*(shared.get(scope, {}) for scope in above), own])
 
 
 async def _within(dsn: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:

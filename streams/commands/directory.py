@@ -24,7 +24,7 @@ from infra.editing.files import read as read_file
 from infra.editing.files import write as write_file
 from infra.editing.tables import BEACONS, DEVICES, POLICIES, ROOMS, State, Table
 from schemas.errors import BuildingError
-from schemas.policy import BUILDING, effective
+from schemas.policy import effective, scopes_of
 from streams.commands import policy_documents
 from streams.commands.common import reached, tell_errors
 from streams.commands.instant import Instant
@@ -258,8 +258,7 @@ def show_policy(room: str, as_json: bool) -> None:
 async def _layers(room: Row) -> list[Stored]:
     """The documents that concern a room, its own last."""
     documents = PolicyDocuments(database())
-    scopes = (BUILDING, f"floor/{room['floor']}", f"room/{room['room_id']}")
-    return [await documents.read(scope) for scope in scopes]
+    return [await documents.read(scope) for scope in scopes_of(room["room_id"], room["floor"])]
 
 
 @rooms.command("show")
