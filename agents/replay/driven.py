@@ -8,7 +8,7 @@ at the instant the room asked for, a result at the instant of the command.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from agents.rules.devices import ACTUATES
 from agents.rules.fold import LoggedEvent
-from agents.rules.room import blank, step, time_of
+from agents.rules.room import Outcome, blank, step, time_of
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Command
 from schemas.records import (
@@ -38,6 +38,19 @@ from schemas.rows import OccupancyState, Room
 LOG = "lived again"
 _REPORTS = frozenset(ACTUATES.values())
 Altered = Callable[[Policy], Policy]
+
+
+def answered(
+    room: Room, room_id: str, event: RoomEvent, next_position: Callable[[], Position], logged_at: datetime
+) -> Iterator[Outcome]:  # fmt: skip
+    """Fold an event, then the answers to the commands that follow from it: each is done as it is sent."""
+    waiting = deque([event])
+    while waiting:
+        outcome = step(room, room_id, waiting.popleft(), next_position(), logged_at)
+        room = outcome.room
+        for command in outcome.commands:
+            waiting.append(CommandResult(command.command_id, command.device_id, ResultStatus.done, room.now_at, command.target_pct))
+        yield outcome
 
 
 class Presence(Struct):
@@ -155,21 +168,15 @@ class _Living:
 
     def _step(self, event: RoomEvent, logged_at: datetime) -> None:
         """Fold an event, and the answers to the commands that follow from it."""
-        waiting = deque([event])
-        while waiting:
-            was = self._room
-            assert was is not None
-            outcome = step(was, self._life.room_id, waiting.popleft(), self._position(), logged_at)
-            self._room = room = outcome.room
+        assert self._room is not None
+        for outcome in answered(self._room, self._life.room_id, event, self._position, logged_at):
+            was, self._room = self._room, outcome.room
             self._life.events += 1
             self._life.rejected += outcome.refused is not None
-            if room.occupancy is not was.occupancy:
-                there = room.occupancy.light is OccupancyState.occupied
-                self._life.occupied.turn(room.occupancy.light_since_at, there=there)
-            for command in outcome.commands:
-                self._life.commands.append(command)
-                done = CommandResult(command.command_id, command.device_id, ResultStatus.done, room.now_at, command.target_pct)
-                waiting.append(done)
+            people = outcome.room.occupancy
+            if people is not was.occupancy:
+                self._life.occupied.turn(people.light_since_at, there=people.light is OccupancyState.occupied)
+            self._life.commands += outcome.commands
 
     def _position(self) -> Position:
         self._offset += 1

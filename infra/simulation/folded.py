@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from agents.rules.room import blank, step
+from agents.replay.driven import answered
+from agents.rules.room import blank
 from schemas.codecs import DEFAULT_POLICY
 from schemas.records import (
     Bus,
-    CommandResult,
     Device,
     DeviceChanged,
     DeviceRole,
@@ -20,7 +19,6 @@ from schemas.records import (
     PolicyChanged,
     Position,
     Reading,
-    ResultStatus,
     RoomEvent,
     Tick,
 )
@@ -51,14 +49,11 @@ class FoldedRoom:
         return commands + self._fold(Reading(SENSOR, kind, value, at), at)
 
     def _fold(self, event: RoomEvent, at: datetime) -> list[tuple[Kind, float]]:
-        waiting, commands = deque([event]), []
-        while waiting:
-            outcome = step(self._room, "simulated", waiting.popleft(), self._position(), at)
+        commands = []
+        for outcome in answered(self._room, "simulated", event, self._position, at):
             self._room = outcome.room
             self.events += 1
-            for command in outcome.commands:
-                commands.append((command.kind, command.target_pct))
-                waiting.append(CommandResult(command.command_id, command.device_id, ResultStatus.done, at, command.target_pct))
+            commands += [(command.kind, command.target_pct) for command in outcome.commands]
         return commands
 
     def _position(self) -> Position:
