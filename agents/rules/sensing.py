@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from schemas.commands import Input
@@ -15,10 +15,8 @@ OCCUPIED, DAY = "occupied", "day"
 
 def mean_of(room: Room, kind: Kind, now: datetime) -> float | None:
     """Mean of the last values of a kind that are neither stale nor stuck, in its unit; None without any."""
-    stale_at = now - timedelta(seconds=room.policy.reading_stale_s)
-    stuck = Plausibility.stuck
-    values = [s.value for s in room.sensed if s.kind is kind and s.logged_at > stale_at and s.flag is not stuck]
-    return sum(values) / len(values) if values else None
+    counting = _counting(room, kind, now)
+    return _mean(counting) if counting else None
 
 
 def temperatures_c(room: Room, now: datetime) -> list[float]:
@@ -28,7 +26,7 @@ def temperatures_c(room: Room, now: datetime) -> list[float]:
 
 def extreme(room: Room, which: Callable[..., Sensed], limit: float) -> Input:
     """The coldest (`min`) or hottest (`max`) sensor's temperature as an input."""
-    sensed = _counting(room, Kind.temperature_c, room.now_at) or [s for s in room.sensed if s.kind is Kind.temperature_c]
+    sensed = _last_known(room, Kind.temperature_c)
     if not sensed:
         return Input(Kind.temperature_c.value, limit, None, limit)
     found = which(sensed, key=lambda s: s.value)
@@ -37,16 +35,25 @@ def extreme(room: Room, which: Callable[..., Sensed], limit: float) -> Input:
 
 def _counting(room: Room, kind: Kind, now: datetime) -> list[Sensed]:
     stale_at = now - timedelta(seconds=room.policy.reading_stale_s)
-    return [s for s in room.sensed if s.kind is kind and s.logged_at > stale_at and s.flag is not Plausibility.stuck]
+    stuck = Plausibility.stuck
+    return [s for s in room.sensed if s.kind is kind and s.logged_at > stale_at and s.flag is not stuck]
+
+
+def _last_known(room: Room, kind: Kind) -> list[Sensed]:
+    """What counts now or, where nothing does, all there was."""
+    return _counting(room, kind, room.now_at) or [s for s in room.sensed if s.kind is kind]
+
+
+def _mean(sensed: Sequence[Sensed]) -> float:
+    return sum([s.value for s in sensed]) / len(sensed)
 
 
 def measured(room: Room, kind: Kind, limit: float) -> Input:
     """The newest reading behind a kind's mean, as an input; where none is fresh, the last one known."""
-    sensed = _counting(room, kind, room.now_at) or [s for s in room.sensed if s.kind is kind]
+    sensed = _last_known(room, kind)
     if not sensed:
         return Input(kind.value, limit, None, limit)
-    mean = sum(s.value for s in sensed) / len(sensed)
-    return Input(kind.value, round(mean, 2), max(s.at for s in sensed), limit)
+    return Input(kind.value, round(_mean(sensed), 2), max(s.at for s in sensed), limit)
 
 
 def people(room: Room, *, heating: bool = False) -> Input:
