@@ -10,7 +10,7 @@ from api.replica import Replica
 from schemas.averages import AVERAGED, SPAN, mean
 from schemas.codecs import DEFAULT_POLICY
 from schemas.commands import Proposal
-from schemas.records import Clock, DeviceRole, Kind, LeaseEnd, Position, ResultStatus
+from schemas.records import Clock, DeviceRole, Kind, LeaseEnd, Policy, Position, ResultStatus
 from schemas.rows import Actuator, Bucket, Lease, Lock, Occupancy, OccupancyState, Plausibility, Room, Sensed, Sent
 from schemas.why import sentence
 
@@ -186,8 +186,8 @@ def room_view(replica: Replica, room_id: str, now: datetime) -> RoomView | None:
         floor=info.floor,
         name=info.name,
         now_at=now,
-        clock=row.policy.clock if row else Clock.live,
-        time_zone=(row.policy if row else DEFAULT_POLICY).time_zone,
+        clock=_policy_in(row).clock,
+        time_zone=_policy_in(row).time_zone,
         position=row.position if row else None,
         occupancy=_occupancy_view(newest_occupancy(replica, room_id)),
         readings={kind.value: None for kind in SHOWN} | {kind.value: reading for kind, reading in sensed.items()},
@@ -282,8 +282,11 @@ def _occupancy_view(occupancy: Occupancy | None) -> OccupancyView | None:
 
 def why_of(replica: Replica, actuator: Actuator, row: Room | None, now: datetime) -> str:
     """Why an actuator is as it is, in a sentence."""
-    policy = row.policy if row else DEFAULT_POLICY
-    return sentence(device_name(replica, actuator.device_id), actuator, policy, _now_in(row, now))
+    return sentence(device_name(replica, actuator.device_id), actuator, _policy_in(row), _now_in(row, now))
+
+
+def _policy_in(row: Room | None) -> Policy:
+    return row.policy if row else DEFAULT_POLICY
 
 
 def _actuator_view(replica: Replica, actuator: Actuator, row: Room | None, now: datetime) -> ActuatorView:
