@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.asking import ask
 from tests.processes import ROOT, free_port, home_of_its_own, wait_until
 
 CHROMIUM = shutil.which("chromium")
@@ -158,25 +159,17 @@ def test_a_hand_opens_the_blind_and_the_page_says_until_when_and_why(page: Page)
 
 
 def test_a_lock_is_told_with_its_name_and_reason_until_it_is_lifted(page: Page, url: str) -> None:
-    def ask(method: str, body: dict[str, Any] | None) -> int:
-        request = urllib.request.Request(
-            f"{url}v1/rooms/1/actuators/{device_id}/lock", json.dumps(body).encode() if body else None,
-            {"Content-Type": "application/json"}, method=method,
-        )  # fmt: skip
-        with urllib.request.urlopen(request) as answer:
-            return int(answer.status)
-
-    with urllib.request.urlopen(f"{url}v1/rooms/1") as answer:
-        device_id = next(one["device_id"] for one in json.load(answer)["actuators"] if one["kind"] == "closed_pct")
+    device_id = next(one["device_id"] for one in ask(f"{url}v1/rooms/1")[1]["actuators"] if one["kind"] == "closed_pct")
+    lock = f"{url}v1/rooms/1/actuators/{device_id}/lock"
     blind = page.get_by_role("group", name="Blind of Room 1", exact=True)
-    assert ask("POST", {"source": "A. Meier", "reason": "painting the frame"}) == 202
+    assert ask(lock, {"source": "A. Meier", "reason": "painting the frame"})[0] == 202
     expect(blind.locator(".slot")).to_have_text("Locked by A. Meier")
     expect(blind).to_contain_text("it is locked by A. Meier: painting the frame (since ")
     blind.get_by_role("button", name="Close: Blind of Room 1", exact=True).click()
     expect(blind).to_contain_text("other proposal")  # the hand is kept, and has lost
     expect(blind.locator(".slot")).to_have_text("Locked by A. Meier")
     blind.get_by_role("button", name="Back to automatic: Blind of Room 1", exact=True).click()
-    assert ask("DELETE", None) == 202
+    assert ask(lock, method="DELETE")[0] == 202
     expect(blind.locator(".slot")).not_to_contain_text("Locked")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.settings import Settings
+from tests import asking
 from tests.conftest import Services
 from tests.processes import Running, free_port, role, wait_until
 
@@ -24,13 +24,7 @@ def ask(settings: Settings, path: str, body: dict[str, Any] | None = None, **par
     url = f"http://127.0.0.1:{settings.api_port}{path}"
     if params:
         url += "?" + urllib.parse.urlencode(params)
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    return asking.ask(url, body)
 
 
 def actuator(settings: Settings, room_id: str, kind: str) -> dict[str, Any]:

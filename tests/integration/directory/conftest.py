@@ -23,6 +23,10 @@ class House:
         self.settings = settings
         self.roles = {name: Running(role_part(name, settings), settings.home / "logs") for name in ROLES}
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.api_port}"
+
     def start(self) -> None:
         self.began = utc_now().isoformat()
         for running in self.roles.values():

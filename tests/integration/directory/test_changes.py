@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +21,7 @@ from streams.database import connection
 from streams.producer import Producer
 from streams.registry import register_all
 from streams.topics import DEAD_LETTERS
+from tests import asking
 from tests.integration.directory.conftest import House
 from tests.processes import wait_until
 
@@ -51,15 +50,7 @@ def row(house: House, table: str, key: str) -> asyncpg.Record:
 
 
 def ask(house: House, path: str, body: dict[str, Any] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{house.settings.api_port}{path}", data, {"Content-Type": "application/json"} if data else {}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        return json.load(error)
+    return asking.ask(f"{house.url}{path}", body)[1]
 
 
 def actuators(house: House, room_id: str) -> dict[int, dict[str, Any]]:

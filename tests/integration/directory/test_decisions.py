@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 
 from infra.services import environment
+from tests import asking
 from tests.integration.directory.conftest import House
 from tests.integration.directory.test_changes import actuators, ask, in_use
 from tests.processes import ROOT, wait_until
@@ -28,15 +27,7 @@ RESTLESS = {"valve_dwell_s": 0}
 
 
 def put(house: House, path: str, document: dict[str, Any], etag: str = "*") -> tuple[int, dict[str, Any]]:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{house.settings.api_port}{path}", json.dumps(document).encode(),
-        {"Content-Type": "application/json", "If-Match": etag}, method="PUT",
-    )  # fmt: skip
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    return asking.ask(f"{house.url}{path}", document, method="PUT", etag=etag)
 
 
 def valve(house: House) -> dict[str, Any]:
@@ -66,10 +57,7 @@ def default_again(house: House) -> Iterator[None]:
     yield
     assert put(house, POLICY, {})[0] == 200
     assert ask(house, f"/v1/rooms/2/actuators/{VALVE}/lease", {"value_pct": 90})["position"]
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{house.settings.api_port}/v1/rooms/2/actuators/{VALVE}/lease", method="DELETE"
-    )
-    urllib.request.urlopen(request, timeout=10).close()
+    assert asking.ask(f"{house.url}/v1/rooms/2/actuators/{VALVE}/lease", method="DELETE")[0] == 202
 
 
 def test_an_old_routes_lease_survives_kill_9_of_the_rooms_worker_and_ends_on_time(house: House) -> None:

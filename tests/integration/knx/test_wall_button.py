@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from agents.gateways.log import utc_now
 from schemas.records import Kind, Reading
 from streams.settings import Settings
 from streams.topics import ROOM_EVENTS
+from tests import asking
 from tests.integration.gateway_bench import Bench, bench, wait
 from tests.integration.knx.bus import actuators, bus, needs_bus
 from tests.integration.knx.test_gateway import SPECS, lines_file
@@ -61,8 +60,8 @@ async def until(b: Bench, condition: Any, what: str) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
     def look() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{b.settings.api_port}/v1/rooms/{ROOM}", timeout=10) as answer:
-            seen.update(next((each for each in json.load(answer)["actuators"] if each["device_id"] == BLIND), {}))
+        _, room = asking.ask(f"{url_of(b)}/v1/rooms/{ROOM}")
+        seen.update(next((each for each in room["actuators"] if each["device_id"] == BLIND), {}))
         return bool(seen) and bool(condition(seen))
 
     await wait(look, what, within_s=HOLD_S + 30)
@@ -75,10 +74,9 @@ async def put_policy(b: Bench, document: dict[str, Any]) -> None:
 
 async def ask(b: Bench, method: str, path: str, body: dict[str, Any] | None, status: int) -> None:
     """One request to the API, answered with this status."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{b.settings.api_port}{path}", None if body is None else json.dumps(body).encode(),
-        {"Content-Type": "application/json", "If-Match": "*"}, method=method,
-    )  # fmt: skip
-    answer = await asyncio.to_thread(urllib.request.urlopen, request, timeout=10)
-    assert answer.status == status
-    answer.close()
+    answer = await asyncio.to_thread(asking.ask, f"{url_of(b)}{path}", body, method=method, etag="*")
+    assert answer[0] == status, answer
+
+
+def url_of(b: Bench) -> str:
+    return f"http://127.0.0.1:{b.settings.api_port}"
