@@ -209,7 +209,14 @@ def test_an_actuator_that_moved_obeys_its_new_room(house: House) -> None:
     moved = change(house, "UPDATE building.devices SET room_id = '10' WHERE device_id = 2")
     within_2_s(moved, lambda: 2 in actuators(house, "10") and 2 not in actuators(house, "2"), "the valve is in room 10")
     ask(house, "/v1/rooms/10/intents", {"action": "set", "kind": "valve_pct", "device_id": 2, "value_pct": 41})
-    wait_until(lambda: actuators(house, "10").get(2, {}).get("reported_pct") == 41, "it obeys a hand in room 10")
+    wait_until(
+        lambda: (
+            (there := actuators(house, "10").get(2, {})).get("reported_pct") == 41
+            and there["desired_pct"] == 41
+            and there["pending"] is None
+        ),
+        "it obeys a hand in room 10",
+    )
     assert actuators(house, "10")[2]["last_status"] == "done"
     change(house, "UPDATE building.devices SET room_id = '2' WHERE device_id = 2")
     in_use(house)

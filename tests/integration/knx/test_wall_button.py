@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agents.gateways.log import utc_now
+from schemas.codecs import DEFAULT_POLICY
 from schemas.records import Kind, Reading
 from streams.settings import Settings
 from streams.topics import ROOM_EVENTS
@@ -69,7 +72,17 @@ async def until(b: Bench, condition: Any, what: str) -> dict[str, Any]:
 
 
 async def put_policy(b: Bench, document: dict[str, Any]) -> None:
-    await ask(b, "PUT", f"/v1/policies/rooms/{ROOM}", document, 200)
+    """Change the room's own policy, and wait until it is in force: a hand before that holds for as long as the old one says."""
+    path = f"/v1/policies/rooms/{ROOM}"
+    await ask(b, "PUT", path, document, 200)
+    default = msgspec.to_builtins(DEFAULT_POLICY)
+    wanted = {name: document.get(name, default[name]) for name in ("manual_lease_s", "blind_dwell_s")}
+
+    def in_force() -> bool:
+        _, told = asking.ask(f"{url_of(b)}{path}")
+        return wanted.items() <= (told["in_force"] or {}).items()
+
+    await wait(in_force, "the policy is in force")
 
 
 async def ask(b: Bench, method: str, path: str, body: dict[str, Any] | None, status: int) -> None:
