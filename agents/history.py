@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import asyncpg
@@ -36,7 +36,6 @@ _YIELD_EVERY = 1_000  # records decoded before the event loop gets a turn: the g
 _ROWS_IN_HAND = 50_000  # decoded and not yet saved: a day's backlog must not fill the memory
 _REGISTRY_PAUSE_S = 2.0
 _SNAPSHOT_CHECK_S = 60.0
-_LONGEST_OUTAGE_S = timedelta(days=30).total_seconds()
 _logger = logging.getLogger(__name__)
 
 RowOf = Callable[[Raw, Struct | None], Row]
@@ -57,8 +56,6 @@ def main(settings: Settings) -> None:
 def build(settings: Settings) -> App:
     """The role's app: a lane and an agent for each topic kept, the writer, and the daily snapshot."""
     app = create_app("history", settings)
-    # The group must not give a member up that waits for PostgreSQL: Kafka keeps the events, nobody else could store them either.
-    app.conf.broker_max_poll_interval = _LONGEST_OUTAGE_S
     historian = Historian(settings)
     for topic, table, row_of in KEPT:
         _add_agent(app, historian, topic, table, row_of)

@@ -6,13 +6,16 @@ import asyncio
 import os
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import faust
 import msgspec
+from confluent_kafka import KafkaException
 from faust.auth import Credentials
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
 from faust.web.drivers.aiohttp import Web
 from yarl import URL
 
@@ -21,12 +24,19 @@ from streams.log_watch import LogWatch
 from streams.producer import log_id
 from streams.pulse import SESSION_S, Pulse
 from streams.settings import Settings
+from streams.stall_watch import Look, Meter, watch_for_stalls
 from streams.transport import Consumer, Transport
 
 if TYPE_CHECKING:
     from streams.tables import RowTable
 
 LOOPBACK = "127.0.0.1"
+METADATA_AGE_MS: Final = 5_000
+"""A broker only just up leaves topics out of its metadata, and a leader that shares out by it gives nobody anything until it asks
+again: by default after five minutes."""
+MAX_POLL_S: Final = 30 * 86_400.0
+"""A member that has not fetched for so long leaves its group, and does not come back while there is nothing to fetch. One that
+waits for the database or the registry must not, nor a spare one: heartbeats tell who lives, the stall watch who works."""
 CRASHED_WITHIN_S = 15.0
 """A crashed worker has ended by then: its batches have had their `lane.DRAIN_S`."""
 
@@ -48,6 +58,8 @@ class App(faust.App):
         """Changelog topic to the table it restores."""
         self.read_topics: set[str] = set()
         """Topics whose being made anew ends this worker."""
+        self.watches: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """Run from the start on: Faust begins an `app.task` only once the first recovery is over, which may be what hangs."""
         self.on_crash: Callable[[], None] = lambda: None
         """Called once a crash has begun."""
         self.log_watch = log_watch
@@ -71,10 +83,30 @@ class App(faust.App):
         await super().on_first_start()
 
     async def on_start(self) -> None:
-        """Subscribe the lanes' topics as an agent's would be."""
+        """Subscribe the lanes' topics as an agent's would be, and begin the watches."""
         await super().on_start()
         for lane in self.lanes.values():
             self.topics.add(lane.topic)
+        for watch in self.watches:
+            self.add_future(watch())
+
+    async def look(self, meter: Meter) -> Look | None:
+        """The worker and its group as they are now; None when Kafka does not answer."""
+        consumer = self.lane_consumer
+        try:
+            owned = [tp for tp in consumer.assignment() if tp.topic in self.lanes]
+        except ConsumerNotStarted:
+            owned = []
+        member, busy = self.pulse.alive, consumer.restoring or any(lane.attends for lane in self.lanes.values())
+        saved = {tp: self.lanes[tp.topic].saved.get(tp) for tp in owned if not self.lanes[tp.topic].in_hand(tp)}
+        moved = self.consumer_generation_id, consumer.restored if self.in_recovery else 0  # else it reads on what its peers write
+        try:
+            waiting = await asyncio.to_thread(meter.waiting, owned or [TP(topic, 0) for topic in self.read_topics])
+        except KafkaException as error:
+            self.log.debug("not looked at: %r", error)
+            return None
+        idle = {tp: place for tp, place in saved.items() if waiting[tp]}
+        return Look(member, idle, sum(waiting[tp] for tp in idle), busy, moved)
 
     async def crash(self, reason: BaseException) -> None:
         """Stop the worker for a reason."""
@@ -102,7 +134,10 @@ def create_app(role: str, settings: Settings, *, web_port: int | None = None) ->
         broker_session_timeout=SESSION_S,
         broker_heartbeat_interval=2.0,
         broker_request_timeout=40.0,
+        broker_rebalance_timeout=30.0,  # a worker gives its partitions up within `lane.DRAIN_S`
+        broker_max_poll_interval=MAX_POLL_S,
         broker_commit_interval=1.0,
+        consumer_metadata_max_age_ms=METADATA_AGE_MS,
         producer_request_timeout=5.0,  # half a session: what is not acknowledged by then has failed while we still own it
         producer_max_batch_size=512 * 1024,
         producer_compression_type="lz4",
@@ -122,7 +157,10 @@ def create_app(role: str, settings: Settings, *, web_port: int | None = None) ->
             for topic in app.read_topics:
                 watches.create_task(app.log_watch.watch(topic, app.crash))
 
-    app.task(watch_logs)
+    async def watch_stalls() -> None:
+        await watch_for_stalls(partial(app.look, Meter(settings, app.conf.id)), app.crash)
+
+    app.watches = [watch_logs, watch_stalls]
     return app
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.settings import Settings
 from streams.topics import Topic
 
+T = TypeVar("T")
 _BATCH = 10_000
 _POLL_S = 1.0
 _RETRY_S = 0.2
@@ -55,21 +57,28 @@ def read_to_end(settings: Settings, topic: Topic, timeout_s: float = 30.0) -> It
 
 
 def _ends(consumer: Consumer, topic: str, timeout_s: float) -> dict[int, int]:
-    """The next offset of each partition that holds anything. A topic just made may take a moment to have its leaders."""
+    """The next offset of each partition that holds anything."""
+
+    def ask() -> dict[int, int]:
+        found = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        marks = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=timeout_s) for p in found.partitions}
+        return {partition: high for partition, (low, high) in marks.items() if high > low}
+
+    return _once_led(ask, timeout_s)
+
+
+def _once_led(ask: Callable[[], T], timeout_s: float) -> T:
+    """Ask again until there is an answer: a topic just made may take a moment to have its leaders. Raises `KafkaException`."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            found = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
-            if found.error is not None:
-                raise KafkaException(found.error)
-            places = [TopicPartition(topic, partition) for partition in found.partitions]
-            marks = {place.partition: consumer.get_watermark_offsets(place, timeout=timeout_s) for place in places}
+            return ask()
         except KafkaException:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY_S)
-        else:
-            return {partition: high for partition, (low, high) in marks.items() if high > low}
 
 
 def last_values(settings: Settings, topic: Topic) -> dict[bytes, bytes]:
@@ -107,7 +116,7 @@ class CompactedReader:
         Raises `KafkaException` when Kafka is away or silent.
         """
         records: list[tuple[str, str, bytes | None]] = []
-        ends = {place.topic: self._consumer.get_watermark_offsets(place, timeout=self._timeout_s) for place in self._places}
+        ends = _once_led(self._marks, self._timeout_s)
         heard = time.monotonic()
         while any(low < high and self._read[topic] < high for topic, (low, high) in ends.items()):
             messages = self._consumer.consume(_BATCH, _QUICK_POLL_S if not records else 0.02)
@@ -122,6 +131,9 @@ class CompactedReader:
                 records.append((topic, (message.key() or b"").decode(errors="replace"), message.value()))
                 self._read[topic] = (message.offset() or 0) + 1
         return records
+
+    def _marks(self) -> dict[str, tuple[int, int]]:
+        return {place.topic: self._consumer.get_watermark_offsets(place, timeout=self._timeout_s) for place in self._places}
 
     def close(self) -> None:
         """Leave Kafka."""

@@ -153,6 +153,8 @@ class Lane:
         self._opened = -1
         self._next: dict[TP, tuple[int, int]] = {}
         """Per partition the generation and the offset that the next batch must not begin behind."""
+        self._owed: set[TP] = set()
+        """Partitions on which something was refused or dropped and is still to be sought back to, at their place in `_next`."""
         self._sought: dict[TP, tuple[int, int]] = {}
         """Where a gap was sought back to: a gap that stays after that is the log's own (records deleted by retention)."""
         self.topic = app.topic(topic, key_type=bytes, value_type=bytes)
@@ -168,10 +170,38 @@ class Lane:
 
     async def open(self, generation: int) -> None:
         """Take batches of this generation from now on, and fetch again what was refused of it."""
-        self._opened = generation
-        refused = {tp: offset for tp, (since, offset) in self._next.items() if since == generation}
-        if refused:
-            await self.app.lane_consumer.seek_back(refused)
+        self._opened = max(self._opened, generation)
+        owed = self._owed_now()
+        if owed:
+            await self.app.lane_consumer.seek_back(owed)  # `fetch_again` comes back to it: what is being fetched may lie behind
+
+    async def fetch_again(self) -> None:
+        """Seek back to what was refused or dropped; before every fetch.
+
+        Nothing that comes later on the partition may be waited for: when a building is quiet, nothing does.
+        """
+        owed = self._owed_now()
+        if owed and await self.app.lane_consumer.seek_back(owed):
+            self._owed -= {tp for tp, offset in owed.items() if self._next[tp][1] == offset}  # not what was refused meanwhile
+
+    def _owed_now(self) -> dict[TP, int]:
+        generation = self.app.consumer_generation_id
+        self._owed = {tp for tp in self._owed if self._next[tp][0] == generation}  # a rebalance has set the others' positions anew
+        if not self.app.lane_consumer.flow_active or self._is_shut(generation):
+            return {}
+        return {tp: self._next[tp][1] for tp in self._owed if not self.in_hand(tp)}
+
+    def _is_shut(self, generation: int) -> bool:
+        return self._shut_at_first and self._opened != generation
+
+    @property
+    def attends(self) -> bool:
+        """Whether there is work beside the batches."""
+        return bool(self._attended)
+
+    def in_hand(self, tp: TP) -> bool:
+        """Whether a batch of this partition is in flight."""
+        return tp in self._in_flight and not self._in_flight[tp].flight.done()
 
     def expect(self, tp: TP, offset: int, generation: int) -> None:
         """Take nothing later of this partition in this generation before the record at `offset`."""
@@ -179,6 +209,7 @@ class Lane:
             return  # its positions are over: the next assignment has set others
         since, following = self._next.get(tp, (generation, offset))
         self._next[tp] = generation, min(offset, following) if since == generation else offset
+        self._owed.add(tp)
 
     async def put(self, tp: TP, records: Sequence[LoggedRecord], generation: int) -> None:
         """Hand over one fetch, fetched in `generation`, once the partition's last batch is done.
@@ -190,14 +221,18 @@ class Lane:
         if before is not None:
             await asyncio.wait({before.flight})
         batch = Batch(self, tp, records, generation)
-        if batch.stale or (self._shut_at_first and self._opened != generation):
+        if batch.stale or self._is_shut(generation):
             self.expect(tp, records[0].offset, generation)
             return
         since, following = place = self._next.get(tp, (generation, records[0].offset))
         if since == generation and records[0].offset > following and self._sought.get(tp) != place:
+            self._owed.add(tp)
             if await self.app.lane_consumer.seek_back({tp: following}):
                 self._sought[tp] = place
+                self._owed.discard(tp)
             return
+        self._owed.discard(tp)
+        self._sought.pop(tp, None)
         self._next[tp] = generation, records[-1].offset + 1
         self._in_flight[tp] = batch
         await self.channel.send(value=batch)

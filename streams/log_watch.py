@@ -1,8 +1,7 @@
 """A topic deleted and made anew is another log: whoever reads it begins anew with it, knowing nothing of old offsets.
 
-aiokafka does not know topic ids. A worker whose topic was away for a moment keeps an empty assignment until its metadata is five
-minutes old; one that missed the moment would read the new log's records at the old log's positions. So the worker ends, and its
-supervisor starts it again.
+aiokafka does not know topic ids: a worker that missed the moment would read the new log's records at the old log's positions. So it
+ends, and its supervisor starts it again.
 """
 
 from __future__ import annotations

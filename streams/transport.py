@@ -59,11 +59,17 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **options)
         self.lane_done: dict[TP, int] = {}
         """Per lane partition the offset that may be committed."""
+        self.restoring = False
+        """Whether rows of a changelog are in hand."""
+        self.restored = 0
+        """How many changelog records have been taken."""
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        for lane in self.app.lanes.values():
+            await lane.fetch_again()
         fetched, active = await super()._wait_next_records(timeout)
         records = cast("dict[TP, list[Any]]", fetched)
         if not records or not self.flow_active:
@@ -71,7 +77,7 @@ class Consumer(driver.Consumer):
         generation = self.app.consumer_generation_id  # before any wait: a rebalance may come and go while a lane is busy
         for tp in list(records):
             if tp.topic in self.app.restores:
-                await self.app.restores[tp.topic].restore(tp.partition, records[tp])
+                await self._restore(tp, records[tp])
                 records[tp] = records[tp][-1:]  # Faust needs only to see how far it has come
         for tp in [tp for tp in records if tp.topic in self.app.lanes]:
             if not self.flow_active:
@@ -80,6 +86,14 @@ class Consumer(driver.Consumer):
                 return {}, active  # rebalanced since: the seek that came with it reads all of these again
             await self.app.lanes[tp.topic].put(TP(tp.topic, tp.partition), records.pop(tp), generation)
         return records, active
+
+    async def _restore(self, tp: Any, records: list[Any]) -> None:
+        self.restoring = True
+        try:
+            await self.app.restores[tp.topic].restore(tp.partition, records)
+        finally:
+            self.restoring = False
+        self.restored += len(records)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         # A copy: Faust may pause every partition before the fetch begins, and an empty set means all of them to aiokafka.

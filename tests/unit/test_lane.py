@@ -88,6 +88,7 @@ class Fetching:
 
     def __init__(self, *, shut_at_first=False):
         self.flow_active, self.lane_done, self.sought, self.seeks = True, {}, [], True
+        self.refused_meanwhile = None
         app = faust.App("a-test")
         app.lanes, app.read_topics, app.lane_consumer = {}, set(), self
         self.lane = Lane(app, PARTITION.topic, shut_at_first=shut_at_first)
@@ -99,6 +100,8 @@ class Fetching:
 
     async def seek_back(self, places):
         self.sought.append(places[PARTITION])
+        if self.refused_meanwhile is not None:
+            self.lane.expect(PARTITION, self.refused_meanwhile, self.lane.app.consumer_generation_id)
         return self.seeks
 
     async def put(self, *offsets, generation=7):
@@ -163,6 +166,61 @@ async def test_nothing_overtakes_what_came_while_the_flow_was_stopped():
     await fetching.put(12)
     assert fetching.taken() is None
     assert fetching.sought == [11]
+
+
+async def test_what_a_shut_lane_refused_is_fetched_again_though_nothing_comes_after_it_and_kafka_was_away_when_it_opened():
+    fetching = Fetching(shut_at_first=True)
+    await fetching.put(10, 11)
+    await fetching.lane.fetch_again()
+    assert fetching.sought == [], "not before it opens: it would be refused again"
+    fetching.seeks = False
+    await fetching.lane.open(7)
+    await fetching.lane.fetch_again()
+    fetching.seeks = True
+    await fetching.lane.fetch_again()
+    await fetching.lane.fetch_again()
+    assert fetching.sought == [10, 10, 10], "until Kafka has heard it, and no more"
+    await fetching.put(10, 11)
+    assert fetching.taken() == [10, 11]
+
+
+async def test_what_was_dropped_is_fetched_again_though_nothing_comes_after_it():
+    fetching = Fetching()
+    await fetching.put(0, 1)
+    await fetching.lane.fetch_again()
+    assert fetching.sought == [], "it is in flight"
+    fetching.take().drop()
+    await fetching.lane.fetch_again()
+    assert fetching.sought == [0]
+
+
+async def test_what_is_refused_while_it_seeks_back_is_owed_as_well():
+    fetching = Fetching()
+    await fetching.put(5)
+    fetching.take().drop()
+    fetching.refused_meanwhile = 3
+    await fetching.lane.fetch_again()
+    fetching.refused_meanwhile = None
+    await fetching.lane.fetch_again()
+    assert fetching.sought == [5, 3]
+
+
+async def test_what_was_refused_is_not_sought_in_the_next_generation():
+    fetching = Fetching(shut_at_first=True)
+    await fetching.put(10)
+    fetching.lane.app.consumer_generation_id = 8
+    await fetching.lane.open(8)
+    await fetching.lane.fetch_again()
+    assert fetching.sought == []
+
+
+async def test_an_assignment_prepared_late_does_not_shut_the_lane_for_the_next():
+    fetching = Fetching(shut_at_first=True)
+    fetching.lane.app.consumer_generation_id = 8
+    await fetching.lane.open(8)
+    await fetching.lane.open(7)
+    await fetching.put(10, generation=8)
+    assert fetching.taken() == [10]
 
 
 async def test_a_gap_of_the_logs_own_is_taken_after_one_look():
