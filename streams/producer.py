@@ -17,6 +17,9 @@ from streams.settings import Settings
 
 _POLL_S = 0.1
 _FULL_QUEUE_PAUSE_S = 0.01
+NO_PLACE = "acknowledged only by the acknowledgement of a later record: it may or may not be in the log"
+"""What a report without error and without offset means. librdkafka infers that a record it could not settle is in the log from a
+later one's being there; in a topic made anew, which takes any first sequence number, it need not be."""
 _logger = logging.getLogger(__name__)
 
 
@@ -62,8 +65,11 @@ class Producer:
         written: asyncio.Future[Written] = loop.create_future()
 
         def delivered(error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
-            failed = error is not None or message.offset() is None
-            outcome = SendFailed(f"{topic}: {error}") if failed else Written(message.partition() or 0, message.offset() or 0)
+            partition, offset = message.partition(), message.offset()
+            if error is not None or partition is None or offset is None:
+                outcome: Written | SendFailed = SendFailed(f"{topic}: {error or NO_PLACE}")
+            else:
+                outcome = Written(partition, offset)
             try:
                 loop.call_soon_threadsafe(_settle, written, outcome)
             except RuntimeError:  # the loop has closed: nobody is waiting any more

@@ -16,6 +16,7 @@ from schemas.codecs import Codecs
 from schemas.errors import BuildingError, SchemaNotCached, Undecodable, UnknownSchema
 from streams.decoding import decode
 from streams.keys import partition_of
+from streams.producer import NO_PLACE
 from streams.settings import Settings
 from streams.topics import ROOM_EVENTS
 
@@ -156,7 +157,8 @@ class Appender:
         self.poll()
 
     def _delivered(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
-        if error is not None:
-            self._failure = self._failure or str(error)
+        offset = message.offset()
+        if error is not None or offset is None:
+            self._failure = self._failure or str(error or NO_PLACE)
         else:
-            self.last_offset = message.offset()
+            self.last_offset = offset

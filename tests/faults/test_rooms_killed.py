@@ -36,9 +36,7 @@ def test_killed_at_ten_random_moments_in_mid_stream(stack, load, record_property
         for _ in range(10):
             worker.launch()
             worker.wait_ready()
-            deadline = time.monotonic() + moments.uniform(0.05, 2.5)
-            while time.monotonic() < deadline:
-                load.read(200)
+            under_load(load, moments.uniform(0.05, 2.5), 4_000)
             worker.kill()
         load.flush()
         worker.start()

@@ -65,7 +65,7 @@ def settle(
     effects = [_effects(page, device_id, told, stood[device_id]) for device_id, told in heard.items()]
     topic = page.topic_commands
     return Account(
-        sent=len(readings),
+        sent=sum(entry.placed for entry in readings),
         counted=sum(after - before for before, after in page.taken.values()) - bus - _refused_rows(page),
         set_aside=refused,
         lost=lost + rooms_lost,
@@ -98,10 +98,15 @@ def _refused_rows(page: Page) -> int:
 
 
 def _log_against_ledger(page: Page, readings: Iterable[Entry]) -> tuple[int, int]:
-    """Acknowledged readings that the log does not hold, and the load's readings it holds more often than they were acknowledged."""
-    sent = Counter((sensor(entry.room), KINDS[entry.kind], entry.at_ms) for entry in readings)
+    """Acknowledged readings that the log does not hold, and the load's readings it holds more often than they were acknowledged.
+
+    Those acknowledged without their place may be in the log or not (`streams.producer.NO_PLACE`).
+    """
+    sent, unsure = Counter[tuple[int, Kind, int]](), Counter[tuple[int, Kind, int]]()
+    for entry in readings:
+        (sent if entry.placed else unsure)[sensor(entry.room), KINDS[entry.kind], entry.at_ms] += 1
     logged = Counter(_identity(reading) for _, reading in page.readings.values() if is_sensor(reading.device_id))
-    return (sent - logged).total(), (logged - sent).total()
+    return (sent - logged).total(), (logged - sent - unsure).total()
 
 
 def _identity(reading: Reading) -> tuple[int, Kind, int]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-_ENTRY = struct.Struct("<dHQHBq?")
+_ENTRY = struct.Struct("<dHqHBq?")
+NOWHERE = -1
+"""The offset of a record that was acknowledged without its place (`streams.producer.NO_PLACE`)."""
 
 
 class Entry(NamedTuple):
@@ -20,6 +22,11 @@ class Entry(NamedTuple):
     kind: int
     at_ms: int
     poison: bool
+
+    @property
+    def placed(self) -> bool:
+        """Whether Kafka told its place."""
+        return self.offset != NOWHERE
 
     def packed(self) -> bytes:
         """As it stands in the file."""

@@ -21,7 +21,7 @@ from msgspec import Struct
 from schemas.codecs import Codecs
 from schemas.records import Reading
 from streams.topics import ROOM_EVENTS
-from tests.faults.drills.ledger import Entry
+from tests.faults.drills.ledger import NOWHERE, Entry
 from tests.faults.drills.plan import KINDS, Plan, instant, room_id, sensor
 
 _TURN_S = 0.05
@@ -134,9 +134,8 @@ class Load:
                 self.failed.append(str(error))
                 return
             self.acknowledged += 1
-            self._ledger.write(
-                Entry(sent_at, message.partition(), message.offset(), due.number, due.kind, due.at_ms, poison).packed()
-            )
+            offset = NOWHERE if message.offset() is None else message.offset()
+            self._ledger.write(Entry(sent_at, message.partition(), offset, due.number, due.kind, due.at_ms, poison).packed())
 
         while True:
             try:

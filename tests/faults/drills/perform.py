@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.faults.drills.account import Account, missing_places, settle
 from tests.faults.drills.catalogue import Drill, Spans
-from tests.faults.drills.recovery import marks_after, shown
+from tests.faults.drills.recovery import marked, marks_after, shown
 from tests.faults.drills.stand import Stand
 
 
@@ -35,6 +35,7 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     heard = {device_id: len(point.heard) for device_id, point in stand.field.points.items()}
     stood = {device_id: point.value for device_id, point in stand.field.points.items()}
     stand.sow()
+    await stand.sown()
     await asyncio.sleep(spans.calm)
     await drill.disturb(stand, spans)
     ended_at = time.time()
@@ -43,8 +44,8 @@ async def perform(stand: Stand, drill: Drill, spans: Spans) -> Row:
     probe, _ = await asyncio.gather(live(stand, ended_at), asyncio.sleep(spans.calm))
     await stand.ready()
     await asyncio.sleep(spans.calm / 2)
+    marks = await marked(stand, ended_at)
     moments = {name: (marks_after(stand, at), at) for name, at in stand.moments.items()}
-    marks = marks_after(stand, ended_at)
     entries = await stand.reap()
     page = stand.take_earlier(await stand.settle())
     told = {device_id: point.heard[heard[device_id] :] for device_id, point in stand.field.points.items()}

@@ -48,12 +48,7 @@ def _answered(page: Page, _marks: dict[int, int], ended_at: float) -> float | No
 
 async def _stored(stand: Stand, ended_at: float) -> float | None:
     """PostgreSQL holds the log up to every partition's first reading sent after the end."""
-    marks: dict[int, int] = {}
-    while time.time() - ended_at < _WITHIN_S:
-        marks = marks_after(stand, ended_at)
-        if len(marks) >= len({entry.partition for entry in stand.ledger()}):
-            break
-        await asyncio.sleep(0.2)
+    marks = await marked(stand, ended_at)
     while time.time() - ended_at < _WITHIN_S:
         try:
             async with connection(stand.settings.database) as db:
@@ -90,11 +85,21 @@ async def _carried(stand: Stand, ended_at: float) -> float | None:
     return float("inf")
 
 
+async def marked(stand: Stand, ended_at: float) -> dict[int, int]:
+    """`marks_after` once each partition the load writes to has one; none at all when that takes too long."""
+    while time.time() - ended_at < _WITHIN_S:
+        marks = marks_after(stand, ended_at)
+        if marks.keys() == {entry.partition for entry in stand.ledger()}:
+            return marks
+        await asyncio.sleep(0.2)
+    return {}
+
+
 def marks_after(stand: Stand, ended_at: float) -> dict[int, int]:
     """By partition the first offset of a reading sent after the end."""
     marks: dict[int, int] = {}
     for entry in stand.ledger():
-        if entry.sent_at >= ended_at:
+        if entry.sent_at >= ended_at and entry.placed:
             marks[entry.partition] = min(entry.offset, marks.get(entry.partition, entry.offset))
     return marks
 

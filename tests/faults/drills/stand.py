@@ -36,10 +36,10 @@ from tests.faults.drills.load import Order
 from tests.faults.drills.plan import POLICY, Plan, devices, sensor
 from tests.faults.drills.topics import Tail
 from tests.folding import committed
-from tests.processes import ROOT, Running, free_port, role_part
+from tests.processes import ROOT, Running, free_port, role_part, wait_until
 
 ROLE_NAMES = tuple(name for name in ("rooms", "history", "directory", "knx", "api") if name in ROLES)
-_SETTLE_S, _LOOK_S, _RESTART_S = 150.0, 0.3, 0.5
+_SOWN_S, _SETTLE_S, _LOOK_S, _RESTART_S = 60.0, 150.0, 0.3, 0.5
 _REST_S = POLICY["vacancy_timeout_heating_s"] + 2.0
 """Nothing for so long is rest: a room whose load has stopped still moves its valve when its time-out is over."""
 
@@ -114,6 +114,10 @@ class Stand:
         order = Order(self.plan, self.settings.librdkafka, reading_id, self.newer, str(self._ledger))
         self.tell_load(msgspec.json.encode(order).decode())
 
+    async def sown(self) -> None:
+        """Wait until Kafka has acknowledged something to the load."""
+        await asyncio.to_thread(wait_until, self.ledger, "Kafka has acknowledged something to the load", _SOWN_S)
+
     def tell_load(self, line: str) -> None:
         """Set the load's manner."""
         assert self._load is not None and self._load.stdin is not None
@@ -125,6 +129,7 @@ class Stand:
         load, self._load = self._load, None
         assert load is not None
         told, _ = await asyncio.to_thread(load.communicate, timeout=330)
+        assert told, f"the load ended with {load.returncode}: {(self.settings.home / 'logs' / 'load.log').read_text()[-2000:]}"
         said = json.loads(told)
         assert not said["failed"], said
         entries = self.ledger()
@@ -154,7 +159,9 @@ class Stand:
             elif time.monotonic() - since >= rest_s:
                 break
             if time.monotonic() > deadline:
-                raise NotSettled(f"after {_SETTLE_S:.0f} s still waiting: {waiting or 'events keep coming'}")
+                late = (self.roles[name] for name in self.roles if any(told.startswith(f"{name}:") for told in waiting))
+                logs = "".join(f"\n--- {role.part.name}, {role.read_statuses()[-3:]}:\n{role.tail(8000)}" for role in late)
+                raise NotSettled(f"after {_SETTLE_S:.0f} s still waiting: {waiting or 'events keep coming'}{logs}")
             before = state
             await asyncio.sleep(_LOOK_S)
         return await self.books.turn()
