@@ -18,7 +18,7 @@ UNITS = {
     Kind.temperature_c: "°C", Kind.humidity_pct: "%", Kind.illuminance_lx: "lx", Kind.co2_ppm: "ppm", Kind.motion: "",
     Kind.battery_pct: "%", Kind.closed_pct: "% closed", Kind.valve_pct: "%", Kind.level_pct: "%",
     Kind.slat_pct: "%", Kind.setpoint_c: "°C", Kind.hvac_mode: "", Kind.wind_m_s: "m/s", Kind.rain: "", Kind.alarm: "",
-    Kind.window_open: "",
+    Kind.window_open: "", Kind.illuminance_pct: "%",
 }  # fmt: skip
 SHOWN = (Kind.temperature_c, Kind.humidity_pct, Kind.illuminance_lx, Kind.motion)
 """Kinds every room view names, null where nothing is known; other kinds appear once they are sensed."""

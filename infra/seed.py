@@ -25,12 +25,13 @@ async def seed(dsn: str) -> bool:
         )
         await db.executemany(
             "INSERT INTO building.devices"
-            " (device_id, name, room_id, role, bus, line_id, knx_floor, knx_bloc, knx_objects, zwave_node, simulated)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            " (device_id, name, room_id, role, bus, line_id, knx_floor, knx_bloc, knx_objects, zwave_node, zwave_endpoint,"
+            " simulated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             [
                 (
                     device.device_id, device.name, device.room_id, device.role.value, device.bus.value, device.line_id,
-                    device.knx_floor, device.knx_bloc, device.knx_objects, device.zwave_node, device.simulated,
+                    device.knx_floor, device.knx_bloc, device.knx_objects, device.zwave_node, device.zwave_endpoint,
+                    device.simulated,
                 )
                 for device in DEVICES
             ],

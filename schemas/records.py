@@ -16,7 +16,8 @@ class Kind(StrEnum):
     """A quantity and its unit.
 
     0 or 1 are motion, rain, alarm, window_open and occupancy_reference: a recording's own truth, which no rule reads. hvac_mode is
-    KNX's number (DPT 20.102: 1 comfort, 2 standby, 3 economy, 4 building protection, 0 automatic).
+    KNX's number (DPT 20.102: 1 comfort, 2 standby, 3 economy, 4 building protection, 0 automatic). illuminance_pct is a share of a
+    scale that only the sensor knows: no rule reads it, and it is never one with illuminance_lx.
     """
 
     unknown = "unknown"
@@ -37,6 +38,7 @@ class Kind(StrEnum):
     rain = "rain"
     alarm = "alarm"
     window_open = "window_open"
+    illuminance_pct = "illuminance_pct"
 
     __hash__ = str.__hash__  # Enum's own is a Python call, paid several times a reading
 
@@ -206,6 +208,7 @@ class Device(Struct, frozen=True):
     knx_bloc: int | None = None
     knx_objects: str | None = None
     zwave_node: int | None = None
+    zwave_endpoint: int | None = None
     simulated: bool = False
 
 

@@ -34,6 +34,7 @@ PHYSICAL_RANGE: dict[Kind, tuple[float, float]] = {
     Kind.rain: (0.0, 1.0),
     Kind.alarm: (0.0, 1.0),
     Kind.window_open: (0.0, 1.0),
+    Kind.illuminance_pct: (0.0, 100.0),
 }
 """Lowest and highest possible value of each kind, in its unit."""
 

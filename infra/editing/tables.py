@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import time
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -91,6 +92,7 @@ DEVICES = Table(
             required=False,
         ),
         Field("zwave_node", whole("a node", 1, 4000), "Z-Wave: node, 1-232 or 256-4000.", required=False),
+        Field("zwave_endpoint", whole("an endpoint", 0, 127), "Z-Wave: endpoint of the node; empty: the root.", required=False),
         Field("simulated", flag, "true or false: whether the simulated building plays it.", required=False, default=False),
     ),
     ("device_id",),
@@ -109,7 +111,7 @@ POLICIES = Table("policies", "policy", (_ROOM_ID, *_policy_fields()), ("room_id"
 TABLES = {table.name: table for table in (ROOMS, DEVICES, BEACONS, POLICIES)}
 
 _NEEDS = {"knx": (), "zwave": ("zwave_node",), "recorded": ()}
-_MAY = {"knx": ("knx_floor", "knx_bloc", "knx_objects"), "zwave": ("zwave_node",), "recorded": ()}
+_MAY = {"knx": ("knx_floor", "knx_bloc", "knx_objects"), "zwave": ("zwave_node", "zwave_endpoint"), "recorded": ()}
 _ROLES_ON = {"knx": [role.value for role in knx_mapping.ROLES], "zwave": [role.value for role in zwave_mapping.REPORTS]}
 
 
@@ -126,7 +128,7 @@ def check(state: State, complain: Complain) -> None:
         _check_address(key, row, complain)
     _check_knx(state, complain)
     _unique(state, "devices", ("line_id", "knx_floor", "knx_bloc", "role"), complain)
-    _unique(state, "devices", ("line_id", "zwave_node"), complain)
+    _unique(state, "devices", ("line_id", "zwave_endpoint", "zwave_node"), complain, {"zwave_endpoint": 0})
     for key, row in state["policies"].items():
         for field, complaint in faults(policy_of_row(row)):
             complain("policies", key, field, complaint)
@@ -149,7 +151,7 @@ def _check_address(key: str, row: Row, complain: Complain) -> None:
     needs = _NEEDS[bus]
     if bus == "knx" and (row["knx_objects"] is None or {row["knx_floor"], row["knx_bloc"]} != {None}):
         needs = ("knx_floor", "knx_bloc")
-    for field in ("knx_floor", "knx_bloc", "knx_objects", "zwave_node"):
+    for field in ("knx_floor", "knx_bloc", "knx_objects", "zwave_node", "zwave_endpoint"):
         if field in needs and row[field] is None:
             complain("devices", key, field, f"a device on {bus} needs one{', or knx_objects' if bus == 'knx' else ''}")
         if field not in _MAY[bus] and row[field] is not None:
@@ -176,11 +178,13 @@ def _check_knx(state: State, complain: Complain) -> None:
         complain("devices", str(device.device_id), "knx_objects", why)
 
 
-def _unique(state: State, table: str, fields: tuple[str, ...], complain: Complain) -> None:
-    """Complain of the later of two rows that share all of these fields."""
+def _unique(
+    state: State, table: str, fields: tuple[str, ...], complain: Complain, empty: Mapping[str, Value] = MappingProxyType({})
+) -> None:
+    """Complain of the later of two rows that share all of these fields; `empty` says which value an empty field stands for."""
     seen: dict[tuple[Value, ...], str] = {}
     for key, row in state[table].items():
-        values = tuple(row[field] for field in fields)
+        values = tuple(empty.get(field) if row[field] is None else row[field] for field in fields)
         if None in values:
             continue
         if values in seen:

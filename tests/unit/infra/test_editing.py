@@ -98,6 +98,21 @@ def test_what_only_the_whole_can_tell_is_told_with_its_line_too() -> None:
     assert (12, "device_id") in complaints(DEVICES, content, "yaml")
 
 
+def test_two_devices_share_a_node_at_different_endpoints_only() -> None:
+    content = """
+- {device_id: 20, name: gang 1, room_id: 2, role: dimmer, bus: zwave, line_id: zwave-1, zwave_node: 40, zwave_endpoint: 1}
+- {device_id: 21, name: gang 2, room_id: 2, role: dimmer, bus: zwave, line_id: zwave-1, zwave_node: 40, zwave_endpoint: 2}
+- {device_id: 22, name: same gang, room_id: 2, role: dimmer, bus: zwave, line_id: zwave-1, zwave_node: 40, zwave_endpoint: 2}
+- {device_id: 23, name: root of 9, room_id: 2, role: dimmer, bus: zwave, line_id: zwave-1, zwave_node: 2, zwave_endpoint: 0}
+- {device_id: 24, name: no such, room_id: 2, role: dimmer, bus: zwave, line_id: zwave-1, zwave_node: 41, zwave_endpoint: 128}
+- {device_id: 25, name: on knx, room_id: 2, role: blind, bus: knx, line_id: knx-4, knx_floor: 1, knx_bloc: 9, zwave_endpoint: 1}
+"""
+    assert complaints(DEVICES, content.replace(", zwave_endpoint: 128", ""), "yaml") == [
+        (4, "zwave_node"), (5, "zwave_node"), (7, "zwave_endpoint"),
+    ]  # fmt: skip
+    assert (6, "zwave_endpoint") in complaints(DEVICES, content, "yaml")
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "line", "says"),
     [

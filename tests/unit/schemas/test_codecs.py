@@ -27,6 +27,8 @@ CLASSES = {
     if issubclass(cls, msgspec.Struct | enum.StrEnum) and cls not in (msgspec.Struct, enum.StrEnum)
 }
 FILES = sorted(SCHEMA_FOLDER.glob("*.avsc"))
+CODECS = Codecs(IDS)
+"""Compiled once; the tests that learn a schema make their own."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
@@ -56,7 +58,7 @@ def test_a_schema_stands_alone_and_is_no_union(cls) -> None:
 
 
 def test_the_wire_format_is_confluents() -> None:
-    data = Codecs(IDS).encode(READING)
+    data = CODECS.encode(READING)
     assert data[:5] == b"\x00" + IDS[Reading].to_bytes(4, "big")
     body = fastavro.schemaless_reader(io.BytesIO(data[5:]), json.loads(schema_text("atrium.Reading")), None)
     assert body == {"device_id": 9, "kind": "temperature_c", "value": 21.5, "at": READING.at}
@@ -65,36 +67,36 @@ def test_the_wire_format_is_confluents() -> None:
 @pytest.mark.parametrize("value", [0.0, -0.0, 1e300, float("inf"), -40.0])
 def test_a_reading_survives_its_bytes(value: float) -> None:
     reading = msgspec.structs.replace(READING, value=value)
-    assert Codecs(IDS).decode(Codecs(IDS).encode(reading)) == reading
+    assert CODECS.decode(CODECS.encode(reading)) == reading
 
 
 def test_nan_survives_so_that_it_can_be_set_aside_by_name() -> None:
-    data = Codecs(IDS).encode(msgspec.structs.replace(READING, value=float("nan")))
-    value = Codecs(IDS).decode(data).value
+    data = CODECS.encode(msgspec.structs.replace(READING, value=float("nan")))
+    value = CODECS.decode(data).value
     assert value != value
 
 
 @pytest.mark.parametrize("data", [None, b"", b"\x00\x00\x00", b"{}", b"\x01\x00\x00\x00\x01abc"])
 def test_what_is_not_wire_format_is_undecodable(data) -> None:
     with pytest.raises(Undecodable):
-        Codecs(IDS).decode(data)
+        CODECS.decode(data)
 
 
 def test_every_truncation_of_a_reading_is_undecodable() -> None:
-    data = Codecs(IDS).encode(READING)
+    data = CODECS.encode(READING)
     for length in range(5, len(data)):
         with pytest.raises(Undecodable):
-            Codecs(IDS).decode(data[:length])
+            CODECS.decode(data[:length])
 
 
 def test_bytes_too_many_are_undecodable() -> None:
     with pytest.raises(Undecodable):
-        Codecs(IDS).decode(Codecs(IDS).encode(READING) + b"\x00")
+        CODECS.decode(CODECS.encode(READING) + b"\x00")
 
 
 def test_an_id_not_looked_up_yet_says_which() -> None:
     with pytest.raises(SchemaNotCached) as caught:
-        Codecs(IDS).decode(b"\x00\x00\x00\x03\xe7body")
+        CODECS.decode(b"\x00\x00\x00\x03\xe7body")
     assert caught.value.schema_id == 999
 
 
