@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ TRIES = 2
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 _LOOK_EVERY_S = 0.5
 _GRACE_S = 2.0
+_AT_ONCE_S = 0.1
 _logger = logging.getLogger(__name__)
 
 
@@ -102,6 +104,8 @@ async def _carry_out(
         if newer.is_set():
             return Ended(ResultStatus.superseded, reason="a newer command came while this one waited for the bus")
         try:
+            if gave_up := await _until_reachable(command, device, driver, newer, perhaps_told=look_first):
+                return gave_up
             if look_first and driver.confirms(device, command.kind):
                 value = await driver.read(device, command.kind)
                 if same(value, command.target_pct):
@@ -110,9 +114,14 @@ async def _carry_out(
                 return Ended(ResultStatus.expired, reason=f"not begun by {command.expires_at:%H:%M:%S} UTC{why}")
             await as_owner()
             from_pct = reported.last.get((device.device_id, command.kind))
-            await driver.write(device, command.kind, command.target_pct)
+            told_at = asyncio.get_running_loop().time()
+            written = await driver.write(device, command.kind, command.target_pct)
+            if written.confirmed_pct is not None and same(written.confirmed_pct, command.target_pct):
+                confirmed_s = asyncio.get_running_loop().time() - told_at
+                return Ended(ResultStatus.done, written.confirmed_pct, confirmed_s=confirmed_s)
             tries += 1
-            ended = await _confirm(command, device, driver, reported, newer, driver.travel_s(device, from_pct, command.target_pct))
+            travel_s = driver.travel_s(device, from_pct, command.target_pct)
+            ended = await _confirm(command, device, driver, reported, newer, travel_s, written.look_after_s)
             if ended.status is not ResultStatus.failed or tries >= TRIES or utc_now() > command.expires_at:
                 return ended
             look_first = False
@@ -128,17 +137,45 @@ async def _carry_out(
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
 
+async def _until_reachable(
+    command: Command, device: Device, driver: Driver, newer: asyncio.Event, *, perhaps_told: bool
+) -> Ended | None:
+    """Wait for a device that sleeps; how the command ended instead, if something came before its waking."""
+    reachable = asyncio.ensure_future(driver.reachable(device))
+    interrupted = asyncio.ensure_future(newer.wait())
+    left_s = (command.expires_at - utc_now()).total_seconds()
+    try:
+        await asyncio.wait({reachable, interrupted}, timeout=max(_AT_ONCE_S, left_s), return_when=asyncio.FIRST_COMPLETED)
+        if reachable.done():
+            await reachable
+            return None
+    finally:
+        reachable.cancel()
+        interrupted.cancel()
+    if newer.is_set():
+        return Ended(ResultStatus.superseded, reason="a newer command came while the device slept")
+    status = ResultStatus.unverified if perhaps_told else ResultStatus.expired
+    return Ended(status, reason=f"the device did not wake up by {command.expires_at:%H:%M:%S} UTC")
+
+
 async def _confirm(
-    command: Command, device: Device, driver: Driver, reported: Reported, newer: asyncio.Event, travel_s: float
+    command: Command,
+    device: Device,
+    driver: Driver,
+    reported: Reported,
+    newer: asyncio.Event,
+    travel_s: float,
+    look_after_s: float | None,
 ) -> Ended:
-    """Wait out the travel and read back. Raises `BusUnavailable`."""
+    """Wait out the travel, or what is worth waiting for before the first look, and read back. Raises `BusUnavailable`."""
     loop = asyncio.get_running_loop()
     told_at = loop.time()
     ends = told_at + travel_s
     arrived = asyncio.ensure_future(reported.wait_until_there(device.device_id, command.kind, command.target_pct))
     interrupted = asyncio.ensure_future(newer.wait())
     try:
-        await asyncio.wait({arrived, interrupted}, timeout=travel_s, return_when=asyncio.FIRST_COMPLETED)
+        wait_s = travel_s if look_after_s is None else look_after_s
+        await asyncio.wait({arrived, interrupted}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         arrived.cancel()
         interrupted.cancel()
@@ -163,10 +200,9 @@ async def _confirm(
 
 async def _sleep(span_s: float, newer: asyncio.Event) -> None:
     """Sleep, but wake for a newer command."""
-    try:
-        await asyncio.wait_for(newer.wait(), span_s)
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(span_s):  # wait_for may lose a cancellation (python/cpython issue 86296)
+            await newer.wait()
 
 
 def _effect(command: Command, state: EffectState, ended: Ended | None = None) -> Effect:

@@ -82,7 +82,7 @@ async def _line(
 ) -> AsyncIterator[Line]:
     if line.connection is Connection.routing:
         line = replace(line, individual_address=_OURS)
-    opened = Line(name, line, password, say, lambda: None)
+    opened = Line(name, line, password, say, lambda: None, lambda _: None)
     try:
         await opened.open()
         yield opened

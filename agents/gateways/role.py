@@ -9,22 +9,13 @@ from agents.gateways.drivers.base import Driver
 from agents.gateways.drivers.simulated import SimulatedDriver
 from agents.gateways.gateway import Gateway
 from schemas.records import Bus
-from streams.app import App, create_app, run
+from streams.app import App, create_app
 from streams.settings import BadSetting, Settings
 from streams.topics import COMMANDS
 
 
-def run_gateway(bus: Bus, settings: Settings) -> None:
-    """Run the gateway of a bus in this process until it is told to stop. Raises `BadSetting`."""
-    run(build(bus, driver_for(bus, settings), settings))
-
-
-def driver_for(bus: Bus, settings: Settings) -> Driver:
-    """The driver the settings ask for. Raises `BadSetting` where they ask for none."""
-    if bus is Bus.knx and (lines := settings.all_knx_lines):
-        from agents.gateways.drivers.knx import KnxDriver  # here: xknx is half a second of imports that Z-Wave does not need
-
-        return KnxDriver(lines, settings.knx_keyring_password)
+def simulated(bus: Bus, settings: Settings) -> Driver:
+    """The driver of the simulated building's devices, reached in process. Raises `BadSetting`."""
     if settings.simulator_port is None:
         raise BadSetting("ATRIUM_SIMULATOR_PORT is not set: run under `atrium up`, which sets it, or give a port")
     return SimulatedDriver(bus, settings.simulator_port)

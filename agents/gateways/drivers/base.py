@@ -43,6 +43,15 @@ class Hand(Struct, frozen=True):
     source: str
 
 
+class Written(Struct, frozen=True):
+    """What is known once a target went out, beyond that."""
+
+    confirmed_pct: float | None = None
+    """Where the device says it is, in its answer to this very target; None: it has to be asked."""
+    look_after_s: float | None = None
+    """When a first look is worth it; None: at the end of its travel, since it tells by itself when it is there."""
+
+
 class Driver(Protocol):
     """One bus. Percent values are Atrium's (`closed_pct`: 100 = closed); the driver's mapping does the bus's own scaling."""
 
@@ -53,9 +62,12 @@ class Driver(Protocol):
         """Disconnect; pending calls end with `BusUnavailable`."""
 
     async def reports(self) -> Report | Hand:
-        """The next value a device reported, or a person's hand; waits for one."""
+        """The next value a device reported, or a person's hand; waits for one. Raises what ended the driver's own work: a bug."""
 
-    async def write(self, device: Device, kind: Kind, target_pct: float) -> None:
+    async def reachable(self, device: Device) -> None:
+        """Return once the device can be told something: at once, but for one that sleeps."""
+
+    async def write(self, device: Device, kind: Kind, target_pct: float) -> Written:
         """Send an absolute target once. Returns when the bus took it, not when the device is there."""
 
     async def read(self, device: Device, kind: Kind) -> float:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from agents.gateways import knx_mapping
-from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Hand, Report
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Hand, Report, Written
 from agents.gateways.drivers.knx_line import Heard, Line
 from agents.gateways.drivers.knx_reads import Reads
 from agents.gateways.drivers.knx_reports import Reports
+from agents.gateways.drivers.outbox import Outbox
 from agents.gateways.knx_dpt import NotThatDpt, decode, encode
 from agents.gateways.knx_functions import NotOnKnx, Part
 from agents.gateways.knx_mapping import GroupObject
@@ -43,7 +44,8 @@ class KnxDriver:
     def __init__(self, lines: Mapping[str, KnxLine], password: str | None = None) -> None:
         self._lines, self._password = lines, password
         self._served: dict[str, Served] = {}
-        self._reports = Reports()
+        self._outbox = Outbox()
+        self._reports = Reports(self._outbox)
         self._faults: list[str] = []
         self._undecodable: dict[tuple[str, str], str] = {}
         self._targets: dict[tuple[int, Kind], float] = {}
@@ -60,7 +62,8 @@ class KnxDriver:
                   if served.reads.silent]  # fmt: skip
         troubles = [served.line.trouble for served in self._served.values() if served.line.trouble]
         refused = [served.reads.refused for served in self._served.values() if served.reads.refused]
-        return "; ".join([*troubles, *silent, *self._faults, *refused, *self._undecodable.values()]) or None
+        stopped = [self._outbox.trouble] if self._outbox.trouble else []
+        return "; ".join([*stopped, *troubles, *silent, *self._faults, *refused, *self._undecodable.values()]) or None
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -72,6 +75,7 @@ class KnxDriver:
             "telegrams_waiting": sum(line.waiting for line in lines),
             "reconnects": sum(line.reconnects for line in lines),
             "reports_held_back": self._reports.held_back,
+            "reports_dropped": self._outbox.dropped,
         }
 
     async def start(self, devices: Sequence[Device]) -> None:
@@ -109,10 +113,13 @@ class KnxDriver:
             await self._close(self._served.pop(name))
 
     async def reports(self) -> Report | Hand:
-        """The next value a device reported, or a person's hand; waits for one."""
-        return await self._reports.get()
+        """The next value a device reported, or a person's hand; waits for one. Raises what ended the driver's own work."""
+        return await self._outbox.get()
 
-    async def write(self, device: Device, kind: Kind, target_pct: float) -> None:
+    async def reachable(self, device: Device) -> None:
+        """At once: nothing sleeps."""
+
+    async def write(self, device: Device, kind: Kind, target_pct: float) -> Written:
         """Send an absolute target once. Raises `NotOnKnx`, `BusUnavailable`."""
         told = knx_mapping.telegram(device, kind, target_pct)
         raw, served = encode(told.dpt, told.value), self._of(device)
@@ -123,6 +130,7 @@ class KnxDriver:
         travel_s = self.travel_s(device, self._last.get(key), target_pct)
         self._under_way_until[device.device_id] = time.monotonic() + travel_s + _UNDER_WAY_GRACE_S
         await served.line.write(told.address, raw)
+        return Written()
 
     async def read(self, device: Device, kind: Kind) -> float:
         """Ask the device for its present value. Raises `NotOnKnx`, `DeviceSilent`, `BusUnavailable`."""
@@ -165,9 +173,10 @@ class KnxDriver:
                 return time.monotonic() - self._heard_at.get((name, address), float("-inf"))
 
             line = Line(
-                name, self._lines[name], self._password, lambda heard: self._hear(name, heard), lambda: self._read_anew(name)
-            )
-            self._served[name] = Served(line, Reads(line, age_s))
+                name, self._lines[name], self._password, lambda heard: self._hear(name, heard), lambda: self._read_anew(name),
+                self._outbox.watch,
+            )  # fmt: skip
+            self._served[name] = Served(line, Reads(line, age_s, self._outbox.watch))
         return self._served[name]
 
     def _index(self, served: Served, devices: Iterable[Device]) -> None:
@@ -226,6 +235,7 @@ class KnxDriver:
         kind = ACTUATES.get(device.role)
         if found.part is Part.stop and kind is not None:
             task = asyncio.create_task(self._after_stop(device, kind, source))
+            self._outbox.watch(task)
             self._stops.add(task)
             task.add_done_callback(self._stops.discard)
         elif kind is not None and found.kind is not Kind.slat_pct:

@@ -58,16 +58,20 @@ class Heard(NamedTuple):
 
 
 class Line:
-    """One line. `heard` is called for each telegram, `connected` after each connection; `trouble` is None or what is wrong."""
+    """One line. `heard` is called for each telegram, `connected` after each connection; `trouble` is None or what is wrong.
+
+    `watch` is told of the tasks that keep it: one that ends by itself is a bug.
+    """
 
     def __init__(
-        self, name: str, config: KnxLine, password: str | None, heard: Callable[[Heard], None], connected: Callable[[], None]
-    ) -> None:
+        self, name: str, config: KnxLine, password: str | None, heard: Callable[[Heard], None], connected: Callable[[], None],
+        watch: Callable[[asyncio.Task[None]], None],
+    ) -> None:  # fmt: skip
         self.name, self.config = name, config
         self.trouble: str | None = "not started"
         self.telegrams_in = self.telegrams_out = self.reconnects = 0
         self._password = password
-        self._heard, self._connected = heard, connected
+        self._heard, self._connected, self._watch = heard, connected, watch
         self._xknx: XKNX | None = None
         self._lost, self._connecting = asyncio.Event(), asyncio.Lock()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, Telegram, asyncio.Future[None]]] = asyncio.PriorityQueue()
@@ -90,6 +94,8 @@ class Line:
         finally:
             if not self._tasks:
                 self._tasks = [asyncio.create_task(self._keep()), asyncio.create_task(self._send_waiting())]
+                for task in self._tasks:
+                    self._watch(task)
 
     async def close(self) -> None:
         """Disconnect; what waits ends with `BusUnavailable`."""

@@ -33,10 +33,10 @@ def refusal(name: str, line: KnxLine, objects: int) -> str | None:
 class Reads:
     """The reads of one line. `silent` is set while nobody answers on it; `age_s` tells how long an address has said nothing."""
 
-    def __init__(self, line: Line, age_s: Callable[[str], float]) -> None:
+    def __init__(self, line: Line, age_s: Callable[[str], float], watch: Callable[[asyncio.Task[None]], None]) -> None:
         self.silent = False
         self.refused: str | None = None
-        self._line, self._age_s = line, age_s
+        self._line, self._age_s, self._watch = line, age_s, watch
         self._addresses: list[str] = []
         self._all, self._news = True, asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -48,6 +48,7 @@ class Reads:
         self.anew()
         if self._task is None:
             self._task = asyncio.create_task(self._run())
+            self._watch(self._task)
 
     def anew(self) -> None:
         """Read everything once more: there is a new connection, or somebody is heard again."""

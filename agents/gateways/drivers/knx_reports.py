@@ -5,30 +5,26 @@ from __future__ import annotations
 import asyncio
 
 from agents.gateways.drivers.base import Hand, Report
+from agents.gateways.drivers.outbox import Outbox
 from schemas.records import Kind
 
 HOLD_S = 0.2
 """A value that follows another of the same object sooner waits so long; of those that wait the newest is told."""
-_MOST = 10_000
 
 
 class Reports:
-    """A queue of reports; hands are never held."""
+    """The way into `outbox`; hands are never held."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: Outbox) -> None:
         self.held_back = 0
-        self._queue: asyncio.Queue[Report | Hand] = asyncio.Queue()
+        self._outbox = outbox
         self._told_at: dict[tuple[int, Kind], float] = {}
         self._held: dict[tuple[int, Kind], Report] = {}
-
-    async def get(self) -> Report | Hand:
-        """The next one; waits for it."""
-        return await self._queue.get()
 
     def put(self, said: Report | Hand) -> None:
         """Somebody said something."""
         if isinstance(said, Hand):
-            self._pass_on(said)
+            self._outbox.put(said)
             return
         loop, key = asyncio.get_running_loop(), (said.device_id, said.kind)
         wait_s = self._told_at.get(key, -HOLD_S) + HOLD_S - loop.time()
@@ -46,9 +42,4 @@ class Reports:
 
     def _tell(self, report: Report) -> None:
         self._told_at[report.device_id, report.kind] = asyncio.get_running_loop().time()
-        self._pass_on(report)
-
-    def _pass_on(self, said: Report | Hand) -> None:
-        if self._queue.qsize() >= _MOST:  # nobody fetches them: the newest matter most
-            self._queue.get_nowait()
-        self._queue.put_nowait(said)
+        self._outbox.put(report)

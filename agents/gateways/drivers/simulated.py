@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from agents.gateways import knx_mapping, zwave_mapping
-from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Report
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Hand, Report, Written
+from agents.gateways.drivers.outbox import Outbox
 from agents.rules.devices import ACTUATES
 from schemas.records import Bus, Device, DeviceRole, Kind
 
@@ -20,7 +21,6 @@ BLIND_TRAVEL_S = 30.0
 _SETTLE_S = 2.0
 _ANSWER_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
-_MOST_REPORTS = 10_000
 
 
 class Line(msgspec.Struct):
@@ -41,7 +41,7 @@ class SimulatedDriver:
     def __init__(self, bus: Bus, port: int) -> None:
         self._bus, self._port = bus, port
         self._objects: dict[str, tuple[int, Kind]] = {}
-        self._reports: asyncio.Queue[Report] = asyncio.Queue()
+        self._outbox = Outbox()
         self._answers: dict[int, asyncio.Future[Line]] = {}
         self._ids = itertools.count(1)
         self._writer: asyncio.StreamWriter | None = None
@@ -52,7 +52,7 @@ class SimulatedDriver:
     @property
     def health(self) -> str | None:
         """None when connected, else what is wrong."""
-        return self.trouble
+        return self._outbox.trouble or self.trouble
 
     async def start(self, devices: Sequence[Device]) -> None:
         """Connect and serve these devices; called again, serve these instead. Raises `BusUnavailable`."""
@@ -60,6 +60,7 @@ class SimulatedDriver:
         if self._keeper is None:
             reader = await self._connect()
             self._keeper = asyncio.create_task(self._keep(reader))
+            self._outbox.watch(self._keeper)
         await self._ask({"op": "subscribe"})
 
     async def stop(self) -> None:
@@ -70,15 +71,19 @@ class SimulatedDriver:
             self._keeper = None
         self._lost("stopped")
 
-    async def reports(self) -> Report:
-        """The next value a device reported; waits for one."""
-        return await self._reports.get()
+    async def reports(self) -> Report | Hand:
+        """The next value a device reported; waits for one. Raises what ended the driver's own work."""
+        return await self._outbox.get()
 
-    async def write(self, device: Device, kind: Kind, target_pct: float) -> None:
+    async def reachable(self, device: Device) -> None:
+        """At once: nothing sleeps."""
+
+    async def write(self, device: Device, kind: Kind, target_pct: float) -> Written:
         """Send an absolute target once. Raises `DeviceSilent`, `BusUnavailable`."""
         address = _write_address(device, kind)
         if (await self._ask({"op": "write", "address": address, "value": target_pct})).silent:
             raise DeviceSilent(f"nobody listens on {self._bus} {address}")
+        return Written()
 
     async def read(self, device: Device, kind: Kind) -> float:
         """Ask the device for its present value. Raises `DeviceSilent`, `BusUnavailable`."""
@@ -103,12 +108,13 @@ class SimulatedDriver:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """Nothing is counted on this way."""
-        return {}
+        """Nothing else is counted on this way."""
+        return {"reports_dropped": self._outbox.dropped}
 
     async def _connect(self) -> asyncio.StreamReader:
         try:
-            reader, self._writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", self._port), _ANSWER_S)
+            async with asyncio.timeout(_ANSWER_S):  # wait_for may lose a cancellation (python/cpython issue 86296)
+                reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         except (OSError, TimeoutError) as error:
             self._lost(f"simulated {self._bus} bus on port {self._port}: {error}")
             raise BusUnavailable(self.trouble or "") from error
@@ -141,17 +147,17 @@ class SimulatedDriver:
                 answer.set_result(line)
         elif line.address in self._objects and line.value is not None:
             device_id, kind = self._objects[line.address]
-            if self._reports.qsize() >= _MOST_REPORTS:  # nobody fetches them: the newest matter most
-                self._reports.get_nowait()
             at = datetime.fromtimestamp(line.at / 1000, UTC)
-            self._reports.put_nowait(Report(device_id=device_id, kind=kind, value=line.value, at=at))
+            self._outbox.put(Report(device_id=device_id, kind=kind, value=line.value, at=at))
 
     async def _ask(self, request: dict[str, Any]) -> Line:
         request_id = next(self._ids)
-        answer = self._answers[request_id] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = answer
         try:
             self._send({"id": request_id, "bus": self._bus, **request})
-            return await asyncio.wait_for(answer, _ANSWER_S)
+            async with asyncio.timeout(_ANSWER_S):
+                return await answer
         except TimeoutError:
             raise BusUnavailable(f"the simulated {self._bus} bus did not answer within {_ANSWER_S:g} s") from None
         finally:

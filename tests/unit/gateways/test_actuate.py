@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from agents.gateways.actuate import Ended, Reported, actuate
 from agents.gateways.decide import Next
-from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Report
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Report, Written
 from agents.gateways.log import utc_now
 from schemas.commands import Effect
 from schemas.records import Device, EffectState, Kind, ResultStatus
@@ -34,16 +34,28 @@ class Bus:
     metrics: ClassVar[dict[str, float]] = {}
 
     def __init__(
-        self, reads: Sequence[float | Exception], writes: Sequence[Exception | None] = (None,), *, status: bool = True
+        self,
+        reads: Sequence[float | Exception],
+        writes: Sequence[Exception | Written | None] = (None,),
+        *,
+        status: bool = True,
+        asleep: bool = False,
     ) -> None:
+        self.wakes = asyncio.Event()
+        if not asleep:
+            self.wakes.set()
         self.reads, self.writes, self.status = list(reads), list(writes), status
         self.told: list[float] = []
 
-    async def write(self, device: Device, kind: Kind, target_pct: float) -> None:
+    async def reachable(self, device: Device) -> None:
+        await self.wakes.wait()
+
+    async def write(self, device: Device, kind: Kind, target_pct: float) -> Written:
         self.told.append(target_pct)
         answer = self.writes.pop(0) if len(self.writes) > 1 else self.writes[0]
-        if answer is not None:
+        if isinstance(answer, Exception):
             raise answer
+        return answer or Written()
 
     async def read(self, device: Device, kind: Kind) -> float:
         answer = self.reads.pop(0) if len(self.reads) > 1 else self.reads[0]
@@ -174,4 +186,69 @@ async def test_after_a_crash_a_device_without_a_status_object_is_told_once_more(
 async def test_a_newer_command_ends_the_wait() -> None:
     bus = Bus(reads=[62.0])
     ended, _ = await carried_out(bus, newer=True)
+    assert (ended.status, bus.told) == (ResultStatus.superseded, [])
+
+
+async def test_what_the_device_confirms_in_its_answer_is_not_asked_again() -> None:
+    bus = Bus(reads=[AssertionError("read")], writes=[Written(confirmed_pct=100.0)])
+    ended, _ = await carried_out(bus)
+    assert (ended.status, ended.reported_pct, bus.told) == (ResultStatus.done, 100.0, [100])
+    assert ended.confirmed_s is not None
+
+
+async def test_a_device_that_sleeps_is_told_when_it_wakes_up() -> None:
+    bus = Bus(reads=[100.0], asleep=True)
+    asyncio.get_running_loop().call_later(0.3, bus.wakes.set)
+    ended, notes = await carried_out(bus)
+    assert (ended.status, bus.told) == (ResultStatus.done, [100])
+    assert notes.states == [EffectState.started, EffectState.done]
+
+
+async def test_a_device_that_sleeps_on_is_told_nothing_that_has_expired() -> None:
+    bus = Bus(reads=[100.0], asleep=True)
+    ended, _ = await carried_out(bus, ttl_s=0.2)
+    assert (ended.status, bus.told) == (ResultStatus.expired, [])
+    assert "did not wake up" in ended.reason
+
+
+async def test_a_device_that_fell_asleep_over_its_command_may_have_taken_it() -> None:
+    bus = Bus(reads=[100.0], writes=[BusUnavailable("fell asleep")])
+    asyncio.get_running_loop().call_later(0.01, bus.wakes.clear)
+    ended, _ = await carried_out(bus, ttl_s=0.5)
+    assert (ended.status, bus.told) == (ResultStatus.unverified, [100])
+    assert "did not wake up" in ended.reason
+
+
+async def test_a_command_dropped_just_when_a_newer_one_comes_is_dropped() -> None:
+    """Its line is another process's from then on: nothing more is noted here."""
+    bus, waits, notes = Bus(reads=[BusUnavailable("away")]), asyncio.Event(), Notes()
+    command = replace(COMMAND, issued_at=utc_now(), expires_at=utc_now() + timedelta(seconds=60))
+    acting = asyncio.ensure_future(
+        actuate(
+            command, BLIND, Next.look, driver=bus, effects=notes, reported=Reported(), newer=waits,  # type: ignore[arg-type]
+            as_owner=at_once,
+        )
+    )  # fmt: skip
+    await asyncio.sleep(0.05)
+    waits.set()
+    acting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await acting
+    assert notes.states == []
+
+
+async def test_of_commands_that_wait_for_a_sleeping_device_the_latest_is_told() -> None:
+    bus, waits = Bus(reads=[100.0], asleep=True), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, waits.set)
+    command = replace(COMMAND, issued_at=utc_now(), expires_at=utc_now() + timedelta(seconds=60))
+    ended = await actuate(
+        command,
+        BLIND,
+        Next.begin,
+        driver=bus,
+        effects=Notes(),
+        reported=Reported(),
+        newer=waits,
+        as_owner=at_once,  # type: ignore[arg-type]
+    )
     assert (ended.status, bus.told) == (ResultStatus.superseded, [])

@@ -14,6 +14,7 @@ from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Hand, Rep
 from agents.gateways.drivers.knx import KnxDriver
 from agents.gateways.drivers.knx_reads import Reads, refusal
 from agents.gateways.drivers.knx_reports import HOLD_S, Reports
+from agents.gateways.drivers.outbox import Outbox
 from agents.gateways.metrics import Metrics
 from agents.gateways.resend import Resend
 from infra import multicast
@@ -47,6 +48,10 @@ class FakeLine:
         return 0
 
 
+def unwatched(task: asyncio.Task[None]) -> None:
+    """Nobody is told when it ends."""
+
+
 async def turns(number: int = 30) -> None:
     for _ in range(number):
         await asyncio.sleep(0)
@@ -54,7 +59,7 @@ async def turns(number: int = 30) -> None:
 
 async def test_everything_is_read_once_and_again_when_the_connection_is_new() -> None:
     line = FakeLine({"1/1/1", "1/1/2"})
-    reads = Reads(line, lambda _: 1000.0)  # type: ignore[arg-type]
+    reads = Reads(line, lambda _: 1000.0, unwatched)  # type: ignore[arg-type]
     reads.serve(["1/1/1", "1/1/2", "1/1/1"])
     await turns()
     assert line.asked == ["1/1/1", "1/1/2"]
@@ -67,7 +72,7 @@ async def test_everything_is_read_once_and_again_when_the_connection_is_new() ->
 async def test_periodic_reads_leave_out_what_tells_by_itself() -> None:
     line = FakeLine({"1/1/1", "1/1/2"}, every_s=0.2)
     line.config = replace(line.config, rate_limit=50.0, read_every_s=0.4)
-    reads = Reads(line, lambda address: 0.0 if address == "1/1/1" else 1000.0)  # type: ignore[arg-type]
+    reads = Reads(line, lambda address: 0.0 if address == "1/1/1" else 1000.0, unwatched)  # type: ignore[arg-type]
     reads.serve(["1/1/1", "1/1/2"])
     async with asyncio.timeout(5):
         while line.asked.count("1/1/2") < 3:  # noqa: ASYNC110 - the reads tell nobody
@@ -78,7 +83,7 @@ async def test_periodic_reads_leave_out_what_tells_by_itself() -> None:
 
 async def test_one_silent_device_is_its_own_fault_and_all_of_them_are_the_lines() -> None:
     line = FakeLine({"1/1/2"})
-    reads = Reads(line, lambda _: 1000.0)  # type: ignore[arg-type]
+    reads = Reads(line, lambda _: 1000.0, unwatched)  # type: ignore[arg-type]
     reads.serve(["1/1/1", "1/1/2"])
     assert await reads.anybody("1/1/1")
     line.alive = set()
@@ -90,14 +95,15 @@ async def test_one_silent_device_is_its_own_fault_and_all_of_them_are_the_lines(
 
 
 async def test_a_flood_is_told_at_its_newest_and_not_more_often_than_it_may_be() -> None:
-    reports = Reports()
+    outbox = Outbox()
+    reports = Reports(outbox)
     for value in range(50):
         reports.put(Report(1, Kind.closed_pct, float(value), NOW))
     reports.put(Report(2, Kind.closed_pct, 7.0, NOW))
     reports.put(Hand(1, Kind.closed_pct, 100, NOW, "push button 1.1.1"))
-    assert [(await reports.get()).device_id for _ in range(3)] == [1, 2, 1]
+    assert [(await outbox.get()).device_id for _ in range(3)] == [1, 2, 1]
     async with asyncio.timeout(HOLD_S * 5):
-        last = await reports.get()
+        last = await outbox.get()
     assert isinstance(last, Report)
     assert (last.value, reports.held_back) == (49.0, 48)
 
