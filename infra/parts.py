@@ -7,16 +7,22 @@ from collections.abc import Mapping
 
 from infra.part import Part
 from infra.services import environment, resolve
+from infra.zwave.parts import zwave_parts
 from streams.settings import Settings
 from streams.worker import ROLES
+from streams.zwave_settings import KEY_VARIABLES
 
 PREPARE = "prepare"
+_HOLDS_KEYS = "zwave"
+"""OpenZWave is a child of that role; the embedded Z-Wave JS server, a part of its own, gets them besides."""
 
 
 def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], Settings]:
     """Every part in the order of its needs, and the settings they share. `env` is what the children's environment is built on."""
     services, resolved = resolve(settings)
-    child_env = {**env, **environment(resolved)}
+    zwave, resolved = zwave_parts(resolved, env)
+    decided = {"ATRIUM_ZWAVE_PORT", "ATRIUM_SIMULATOR_ZWAVE_PORT"}  # that one was wished for does not mean that it is used
+    child_env = {name: value for name, value in env.items() if name not in decided.union(KEY_VARIABLES)} | environment(resolved)
     command = (sys.executable, "-m", "streams.cli")
     prepare = Part(
         name=PREPARE,
@@ -30,10 +36,11 @@ def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], S
     ports = {"api": resolved.api_port, "simulator": resolved.simulator_port, "rooms": resolved.rooms_web_port}
     roles = [
         Part(
-            name=role.name, argv=(*command, "role", role.name), env=child_env, port=ports.get(role.name),
+            name=role.name, argv=(*command, "role", role.name), port=ports.get(role.name),
+            env={**child_env, **resolved.zwave_keys.by_variable} if role.name == _HOLDS_KEYS else child_env,
             needs=(*prepare.needs, PREPARE), gated=True,
         )
         for role in ROLES.values()
         if settings.simulator_enabled or not role.simulated
     ]  # fmt: skip
-    return [*services, prepare, *roles], resolved
+    return [*services, prepare, *zwave, *roles], resolved

@@ -18,6 +18,9 @@ USUAL = {
     "api": 8080,
     "simulator": 8090,
     "simulator-knx": 3673,  # UDP; not KNXnet/IP's own 3671: a real installation's telegrams must never meet the simulated ones
+    "simulator-zwave": 8091,
+    "simulator-zwave-stick": 8092,
+    "zwave": 8093,  # not a Z-Wave JS server's own 3000, where programs look for a real network
     "rooms-web": 6066,
 }
 # Below Linux's ephemeral range (32768-60999): a client that keeps trying a dead server's port could else be given that very port
@@ -73,14 +76,27 @@ def is_free(port: int) -> bool:
         return True
 
 
+def serves(port: int) -> bool:
+    """Whether somebody takes connections on this port."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
 def choose_ports(memory: Path, asked: dict[str, int | None]) -> dict[str, int]:
-    """One free port for each name in `asked`, kept in the file `memory` for the next run. Raises `PortTaken`."""
+    """One free port for each name in `asked`, kept in the file `memory` for the next run. Raises `PortTaken`.
+
+    Called twice for one home, it keeps off the ports of the first call.
+    """
     known: dict[str, int] = json.loads(memory.read_text()) if memory.exists() else {}
     chosen: dict[str, int] = {}
+    spoken_for = {port for name, port in known.items() if name not in asked} | {port for port in asked.values() if port}
     for name, port in asked.items():
         if port is not None and (port in chosen.values() or not claim(port)):
             raise PortTaken(name, port)
-        chosen[name] = port or _pick(name, known, set(chosen.values()) | {other for other in asked.values() if other})
+        chosen[name] = port or _pick(name, known, set(chosen.values()) | spoken_for)
     memory.parent.mkdir(parents=True, exist_ok=True)
     memory.write_text(json.dumps(known | chosen, indent=1))
     return chosen

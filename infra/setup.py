@@ -13,18 +13,22 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from infra import aot, java
 from infra.kafka import NAME as KAFKA
 from infra.schema_registry import NAME as REGISTRY
+from infra.zwave import node
+from infra.zwave import parts as zwave
 from streams.settings import Settings
 
 _PACKAGES = ("agents", "api", "infra", "schemas", "streams")
 
 
 def set_up(settings: Settings) -> None:
-    """Fetch and train what is embedded; quick when it was done before. Raises `DownloadFailed`."""
+    """Fetch and train what is embedded; quick when it was done before. Raises `DownloadFailed`, and `NodeFailed` for a stick."""
     console = Console()
     for package in _PACKAGES:  # an installation that may not write byte code would else compile at every start
         compileall.compile_dir(Path(__file__).parent.parent / package, quiet=2)
+    if zwave.wanted(settings):
+        _install_zwave_js(settings, console)
     if settings.kafka_bootstrap_servers is not None and settings.schema_registry_url is not None:
-        console.print("Kafka and the schema registry are your own: nothing to fetch.", highlight=False)
+        console.print("Kafka and the schema registry are your own: nothing more to fetch.", highlight=False)
         return
     try:
         packages = java.find(settings.packages)
@@ -38,6 +42,23 @@ def set_up(settings: Settings) -> None:
             outcome = "a quick start is prepared" if trained else "no quick start on this machine; it starts the slower way"
             console.print(f"{name}: {outcome}", highlight=False)
     console.print(f"Set up: everything embedded is in {settings.packages}", highlight=False)
+
+
+def _install_zwave_js(settings: Settings, console: Console) -> None:
+    if node.installed(settings.packages) is not None:
+        return
+    try:
+        with console.status("Installing the Z-Wave JS server (about 100 MB, once per machine)"):
+            node.install(settings.packages)
+    except node.NodeFailed as error:
+        if settings.zwave_serial_port is not None:
+            raise
+        console.print(
+            f"[yellow]{error}, then run `atrium setup` again; until then the simulated Z-Wave nodes are reached in process[/]",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    else:
+        console.print("Z-Wave JS: the server is installed", highlight=False)
 
 
 def _fetch(folder: Path, console: Console) -> java.Packages:

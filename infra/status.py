@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import socket
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from infra.ports import LOOPBACK
+from infra.ports import serves
 from schemas.errors import BuildingError
 
 
@@ -133,17 +132,9 @@ def read(home: Path) -> Status:
 def _looked_at(part: PartStatus) -> PartStatus:
     """The part with its memory, and not well where it should serve a port and does not."""
     text = part.text
-    if part.state is State.ready and part.port and not _serves(part.port):
+    if part.state is State.ready and part.port and not serves(part.port):
         text = text or f"does not answer on port {part.port}"
     return msgspec.structs.replace(part, text=text, memory_mb=part.pid and memory_mb(part.pid))
-
-
-def _serves(port: int) -> bool:
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def memory_mb(pid: int) -> int:

@@ -13,6 +13,7 @@ from infra import status
 from infra.parts import all_parts
 from infra.status import PartStatus, State
 from infra.supervisor import Supervisor
+from infra.zwave import parts as zwave_parts
 from streams.settings import Settings
 
 _ROOM_10 = "uuid=b9407f30-f5f8-466e-aff9-25556b57fe6d&major=30874&minor=43216"
@@ -78,6 +79,11 @@ def run_up(settings: Settings, env: Mapping[str, str]) -> None:
             console.print(
                 "[yellow]multicast on loopback is not to be had: the simulated KNX devices are reached in process, not by"
                 " KNXnet/IP Routing[/]", highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        if zwave_parts.wanted(settings) and resolved.zwave_url is None:
+            console.print(
+                f"[yellow]{zwave_parts.why_not(settings)}; the simulated Z-Wave nodes are reached in process until then[/]",
+                highlight=False, soft_wrap=True,
             )  # fmt: skip
         console.print(_welcome(resolved, url), highlight=False, soft_wrap=True)
 

@@ -24,6 +24,7 @@ LATE = {
     "simulate": "streams.commands.simulate:simulate",
     "stats": "streams.commands.stats:stats",
     "why": "streams.commands.why:why",
+    "zwave": "streams.commands.zwave:zwave",
 }
 """Commands in modules of their own: name -> "module:command"."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from schemas.errors import BuildingError
 from streams.knx_lines import SIMULATED_KNX_LINE, KnxLine, read_lines, simulated_line
+from streams.zwave_settings import KEY_VARIABLES, SecurityKeys, ZwaveDriverName, conflict, why_no_key, why_no_url
 
 
 class BadSetting(BuildingError):
@@ -41,6 +43,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     knx_lines_file: Path | None = None
     knx_lines: dict[str, KnxLine] = {}
     knx_keyring_password: str | None = None
+    simulator_zwave_port: int | None = None
+    """Port at which the simulated Z-Wave nodes, a process of their own, are played; None: they are reached in process."""
+    zwave_driver: ZwaveDriverName = ZwaveDriverName.zwave_js
+    zwave_server_url: str | None = None
+    """A Z-Wave JS server of the user's own."""
+    zwave_serial_port: str | None = None
+    """The stick of the embedded Z-Wave JS server, or OpenZWave's."""
+    zwave_port: int | None = None
+    """Of the embedded Z-Wave JS server; None in a running building: there is none."""
+    zwave_line: str = "zwave-1"
+    """The line that the network is."""
+    zwave_poll_s: float = 300.0
+    """How old a value may get before its node is asked."""
+    zwave_transition_s: float | None = None
+    """How long a dimmer takes to a new level; None: as long as it does by itself."""
+    zwave_keys: SecurityKeys = SecurityKeys()
     directory_reconcile_s: float = 60.0
     """The directory compares database and Kafka at least so often, whatever it is told."""
 
@@ -50,6 +68,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         if self.simulator_knx_port is None:
             return self.knx_lines
         return {SIMULATED_KNX_LINE: simulated_line(self.simulator_knx_port, self.simulator_speed), **self.knx_lines}
+
+    @property
+    def zwave_url(self) -> str | None:
+        """The Z-Wave JS server in use, the user's own or the embedded one; None where there is neither."""
+        if self.zwave_server_url is not None or self.zwave_port is None:
+            return self.zwave_server_url
+        return f"ws://127.0.0.1:{self.zwave_port}"
 
     @property
     def kafka(self) -> str:
@@ -90,6 +115,9 @@ _CLIENT_KEYS = {
 }
 
 
+_LEAST_POLL_S = 5.0
+_LONGEST_TRANSITION_S = 127.0
+"""SDS13781: a duration is told in seconds up to 127."""
 _SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 """What both Kafka clients of the building can do."""
@@ -143,7 +171,35 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         knx_lines=lines,
         knx_keyring_password=keyring_password,
         directory_reconcile_s=_number(env, "ATRIUM_DIRECTORY_RECONCILE_S", 60.0),
+        simulator_zwave_port=_port(env, "ATRIUM_SIMULATOR_ZWAVE_PORT"),
+        **_zwave(env),
     )
+
+
+def _zwave(env: Mapping[str, str]) -> dict[str, Any]:
+    if (problem := conflict(env)) is not None:
+        raise BadSetting(problem)
+    keys = {name: env[name] for name in KEY_VARIABLES if env.get(name)}
+    for name, key in keys.items():
+        if (problem := why_no_key(key)) is not None:
+            raise BadSetting(f"{name} {problem}")
+    url = env.get("ZWAVE_SERVER_URL") or None
+    if url is not None and (problem := why_no_url(url)) is not None:
+        raise BadSetting(f"ZWAVE_SERVER_URL={url!r} {problem}")
+    driver = env.get("ATRIUM_ZWAVE_DRIVER") or ZwaveDriverName.zwave_js
+    if driver not in list(ZwaveDriverName):
+        raise BadSetting(f"ATRIUM_ZWAVE_DRIVER={driver!r}: give {', '.join(ZwaveDriverName)}")
+    poll_s = _number(env, "ATRIUM_ZWAVE_POLL_S", 300.0)
+    if poll_s < _LEAST_POLL_S:
+        raise BadSetting(f"ATRIUM_ZWAVE_POLL_S={env['ATRIUM_ZWAVE_POLL_S']!r}: give {_LEAST_POLL_S:g} or more: radio is slow")
+    transition_s = _number(env, "ATRIUM_ZWAVE_TRANSITION_S", 0.0) if env.get("ATRIUM_ZWAVE_TRANSITION_S") else None
+    if transition_s is not None and transition_s > _LONGEST_TRANSITION_S:
+        raise BadSetting(f"ATRIUM_ZWAVE_TRANSITION_S={env['ATRIUM_ZWAVE_TRANSITION_S']!r}: give {_LONGEST_TRANSITION_S:g} or less")
+    return {
+        "zwave_driver": ZwaveDriverName(driver), "zwave_server_url": url, "zwave_serial_port": env.get("ZWAVE_SERIAL_PORT") or None,
+        "zwave_port": _port(env, "ATRIUM_ZWAVE_PORT"), "zwave_line": env.get("ATRIUM_ZWAVE_LINE") or "zwave-1",
+        "zwave_poll_s": poll_s, "zwave_transition_s": transition_s, "zwave_keys": SecurityKeys(keys),
+    }  # fmt: skip
 
 
 def _port(env: Mapping[str, str], name: str) -> int | None:

@@ -1,10 +1,14 @@
-"""The simulated building as a server: JSON lines on loopback; its KNX devices speak KNXnet/IP besides (`infra.simulator.knx`).
+"""The simulated building as a server: JSON lines on loopback.
+
+Its KNX devices speak KNXnet/IP besides (`infra.simulator.knx`), its Z-Wave nodes are zwave-js's mock nodes
+(`infra.simulator.zwave`), each where there is a port for it.
 
 A line to it: `{"op": "subscribe", "bus": "knx"}` (answers `hello`, then every present value, then reports as they come),
 `{"op": "write", "id": 1, "bus": "knx", "address": "3/4/10", "value": 100}`, `{"op": "read", "id": 2, "bus": ..., "address": ...}`,
 `{"op": "counts", "id": 3}`. The answer bears the `id`; an address nobody has answers `{"id": 2, "silent": true}`.
 A report: `{"address": "4/4/10", "value": 37.5, "at": 1700000000000}`, `at` in Unix milliseconds of real time, whatever the speed.
-The clock of the story starts with the first subscription, or the first telegram on the KNX line.
+The clock of the story starts with the first subscription, or the first telegram on the KNX line; where there are Z-Wave nodes of
+their own, once a host knows them all too, but it does not wait for that for ever.
 """
 
 from __future__ import annotations
@@ -22,12 +26,14 @@ import msgspec
 from infra.simulator.knx import KnxDevices
 from infra.simulator.play import TICK_S, Play
 from infra.simulator.wiring import Point
+from infra.simulator.zwave import ZwaveDevices
 from schemas.records import Bus
 from streams.notify import notify
 from streams.settings import BadSetting, Settings
 
 _STALLED_BYTES = 1 << 20
 _MOST_TICKS = 40
+_ZWAVE_KNOWN_WITHIN_S = 20.0
 _logger = logging.getLogger(__name__)
 
 
@@ -44,9 +50,10 @@ class Request(msgspec.Struct):
 class Simulator:
     """Serves one `Play` to any number of gateways."""
 
-    def __init__(self, seed: int, speed: float, knx_port: int | None = None) -> None:
+    def __init__(self, seed: int, speed: float, knx_port: int | None = None, zwave_port: int | None = None) -> None:
         self._play = Play(seed, datetime.now(UTC), speed)
         self._knx = None if knx_port is None else KnxDevices(self._play, knx_port, self._tell, lambda: self._started.set())
+        self._zwave = None if zwave_port is None else ZwaveDevices(self._play, zwave_port, self._tell)
         self._speed = speed
         self._clients: set[asyncio.StreamWriter] = set()
         self._listeners: dict[asyncio.StreamWriter, Bus] = {}
@@ -58,6 +65,8 @@ class Simulator:
         async with server, asyncio.TaskGroup() as tasks:
             if self._knx is not None:
                 tasks.create_task(self._knx.run())
+            if self._zwave is not None:
+                tasks.create_task(self._zwave.run())
             notify(ready=True)
             _logger.info("simulated building on 127.0.0.1:%d", port)
             try:
@@ -68,6 +77,10 @@ class Simulator:
 
     async def _run(self) -> None:
         await self._started.wait()
+        if self._zwave is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ZWAVE_KNOWN_WITHIN_S):
+                    await self._zwave.known.wait()
         started, ticks = time.monotonic(), 0
         while True:
             behind = int((time.monotonic() - started) / TICK_S) - ticks
@@ -126,6 +139,8 @@ class Simulator:
         for point, value in self._play.reports():
             if self._knx is not None and point.bus is Bus.knx:
                 self._knx.tell(point, value)
+            if self._zwave is not None and point.bus is Bus.zwave:
+                self._zwave.tell(point, value)
             for writer, bus in list(self._listeners.items()):
                 if bus is not point.bus:
                     continue
@@ -146,7 +161,8 @@ def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 
 
 async def _serve_until_told(settings: Settings, port: int) -> None:
-    simulator = Simulator(settings.simulator_seed, settings.simulator_speed, settings.simulator_knx_port)
+    ports = settings.simulator_knx_port, settings.simulator_zwave_port
+    simulator = Simulator(settings.simulator_seed, settings.simulator_speed, *ports)
     serving = asyncio.ensure_future(simulator.serve(port))
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, serving.cancel)

@@ -11,10 +11,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table as Screen
 
 from infra.editing import store
 from infra.editing.edits import Edit, Refused
@@ -28,12 +24,11 @@ from schemas.policy import effective, scopes_of
 from streams.commands import policy_documents
 from streams.commands.common import reached, tell_errors
 from streams.commands.instant import Instant
+from streams.commands.printing import print_json, print_table, tell_changes
 from streams.policy_documents import PolicyDocuments, Stored
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would change, change nothing.")
-_WIDEST = 1000
-"""A table is as wide as its cells, whatever the terminal: a folded address is none."""
 kind_option = click.option("--format", "kind", type=click.Choice(FORMATS), help="Instead of what the file's name says.")
 
 
@@ -69,37 +64,23 @@ def _edit(table: Table, source: str, change: Callable[[Edit], None], *, dry: boo
         change(edit)
         return edit.finish()
 
-    changes = asyncio.run(store.edit(database(), changed, dry_run=dry))
-    for each in changes:
-        click.echo(each.told)
-    click.echo(f"{len(changes)} {'would change: dry run, nothing was' if dry else 'changed'}" if changes else "Nothing to change.")
+    tell_changes(asyncio.run(store.edit(database(), changed, dry_run=dry)), dry=dry)
 
 
 def _plain(row: Row) -> dict[str, Any]:
     return {name: value if isinstance(value, str | int | float | None) else written(value) for name, value in row.items()}
 
 
-def _print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
 def _print_rows(table: Table, rows: list[Row]) -> None:
     names = [field.name for field in table.fields if any(row.get(field.name) is not None for row in rows)]
-    screen = Screen(box=box.SIMPLE_HEAD, pad_edge=False)
+    cells = [[written(row.get(name)) for name in names] for row in rows]
     if table is POLICIES:
-        screen.add_column("room_id")
-        screen.add_column("differs from the default in")
-        for row in rows:
-            said = ", ".join(f"{name} {written(value)}" for name, value in row.items() if name != "room_id")
-            screen.add_row(written(row["room_id"]), said or "nothing")
-    else:
-        for name in names:
-            screen.add_column(name)
-        for row in rows:
-            screen.add_row(*(written(row.get(name)) for name in names))
-    console = Console()
-    console.width = max(console.width, Measurement.get(console, console.options.update_width(_WIDEST), screen).maximum)
-    console.print(screen if rows else f"no {table.name}", highlight=False)
+        names = ["room_id", "differs from the default in"]
+        cells = [
+            [written(row["room_id"]), ", ".join(f"{name} {written(row[name])}" for name in row if name != "room_id") or "nothing"]
+            for row in rows
+        ]
+    print_table(names, cells, f"no {table.name}")
 
 
 def _one(state: State, table: Table, key: str) -> Row:
@@ -144,7 +125,7 @@ def _group(table: Table, about: str) -> click.Group:
     @tell_errors
     def list_(as_json: bool) -> None:
         rows = list(_state()[table.name].values())
-        _print_json([_plain(row) for row in rows]) if as_json else _print_rows(table, rows)
+        print_json([_plain(row) for row in rows]) if as_json else _print_rows(table, rows)
 
     @_with_fields(table)
     @group.command("add", help=f"Add a {table.one}.")
@@ -223,7 +204,7 @@ def _show(table: Table) -> None:
     def show(key: str, as_json: bool) -> None:
         row = _one(_state(), table, key)
         if as_json:
-            _print_json(_plain(row))
+            print_json(_plain(row))
             return
         for name, value in row.items():
             if value is not None:
@@ -246,7 +227,7 @@ def show_policy(room: str, as_json: bool) -> None:
     whole = msgspec.to_builtins(effective(f"policy of room {room}", 0, [each.document for each in layers]))
     del whole["revision"]
     if as_json:
-        _print_json({"room_id": room, **whole})
+        print_json({"room_id": room, **whole})
         return
     for name, value in whole.items():
         says = next((each.scope for each in reversed(layers) if name in each.document), "")
@@ -279,7 +260,7 @@ def show_room(room: str, at: datetime | None, as_json: bool) -> None:
         name: [each for each in state[name].values() if each["room_id"] == room] for name in ("devices", "beacons", "policies")
     }
     if as_json:
-        _print_json({**_plain(row), **{name: [_plain(each) for each in rows] for name, rows in of_room.items()}})
+        print_json({**_plain(row), **{name: [_plain(each) for each in rows] for name, rows in of_room.items()}})
         return
     click.echo(f"room {room}: {row['name']}, floor {row['floor']}, number {row['number']}")
     for table in (DEVICES, BEACONS, POLICIES):
