@@ -1,7 +1,7 @@
 # Atrium's tasks. `make` alone lists them. Everything is kept in this folder (.venv, .atrium) and in ~/.cache/atrium.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench drill lock clean
+.PHONY: help setup run unit test check bench drill lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -24,6 +24,9 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 
 run: setup ## run the building; Ctrl-C stops it
 	@$(BIN)/atrium up
+
+unit: $(INSTALLED) ## run the unit layer alone, in seconds: it starts nothing
+	@$(BIN)/python -m pytest -q -n 2 tests/unit
 
 test: setup ## run every test, in two processes
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder

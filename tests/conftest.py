@@ -73,11 +73,11 @@ def stop_services(running: dict[str, Running]) -> None:
 
 
 class ByBuilding(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests that share a building go to one process: the files of a package of integration tests, else each file."""
+    """Tests that share a building go to one process: the files of a package with a conftest of its own, else each file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.partition("::")[0])
-        return str(file.parent if file.parts[1] == "integration" and len(file.parts) > 3 else file)
+        return str(file.parent if len(file.parts) > 3 and (self.config.rootpath / file.parent / "conftest.py").exists() else file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

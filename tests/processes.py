@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infra.part import Part, in_child, open_log
 from infra.ports import is_free
 from infra.services import environment
+from streams.notify import METRICS
 from streams.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +58,7 @@ class Running:
         self.log = logs / f"{part.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.statuses: list[str] = []
+        self.metrics: dict[str, float] = {}
         self._socket: socket.socket | None = None
 
     @property
@@ -130,6 +134,11 @@ class Running:
         self._is_told_ready()
         return self.statuses
 
+    def read_metrics(self) -> dict[str, float]:
+        """What the process last told of its counts."""
+        self._is_told_ready()
+        return self.metrics
+
     def _is_ready(self) -> bool:
         if self.part.ready is None:
             return self._is_told_ready()
@@ -151,6 +160,8 @@ class Running:
             except BlockingIOError:
                 break
             ready = ready or "READY=1" in lines
+            for told in (line.removeprefix(METRICS) for line in lines if line.startswith(METRICS)):
+                self.metrics = json.loads(told)
             self.statuses += [line.removeprefix("STATUS=") for line in lines if line.startswith("STATUS=")]
         return ready
 
@@ -182,10 +193,28 @@ def role(name: str, settings: Settings, *, env: Mapping[str, str] | None = None,
         running.stop()
 
 
+def interrupt(process: subprocess.Popen[Any], within_s: float = 60) -> None:
+    """Ctrl-C, and wait for its end; one that does not end in time is killed, and `subprocess.TimeoutExpired` says so."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port no ephemeral client port can collide with; each of the processes that share the tests has its own range."""
+    """A port given once; each process that shares the tests has its own range.
+
+    The ranges are below Linux's ephemeral ports and below those that the product picks its own from (`infra.ports`).
+    """
     import random
 
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    begins = 20000 + 3000 * (number % 4)
-    return next(port for port in random.sample(range(begins, begins + 3000), 200) if is_free(port))
+    begins = 10000 + 2500 * (number % 4)
+    port = next(port for port in random.sample(range(begins, begins + 2500), 2500) if port not in _given and is_free(port))
+    _given.add(port)
+    return port

@@ -9,7 +9,7 @@ from typing import Protocol
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Driver, Report
 from schemas.records import Device, Kind
 
-_WITHIN_S = 15.0
+_WITHIN_S = 60.0
 
 
 class Rig(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from agents.gateways.log import utc_now
 from schemas.codecs import Codecs
@@ -23,8 +24,9 @@ from streams.producer import Producer
 from streams.registry import register_all
 from streams.settings import Settings
 from streams.topics import COMMANDS, DEAD_LETTERS, EFFECTS, ROOM_EVENTS, Topic
-from tests.processes import Running, free_port, start_role
+from tests.processes import Running, free_port, role_part
 
+_BROKER_S = 30.0
 LINES = {Bus.knx: "knx-4", Bus.zwave: "zwave-1"}
 
 
@@ -33,25 +35,48 @@ class Watch:
 
     def __init__(self, settings: Settings, codecs: Codecs, topic: Topic) -> None:
         self._codecs = codecs
-        self._consumer = Consumer({**settings.librdkafka, "group.id": f"watch-{uuid.uuid4()}", "enable.auto.commit": False})
-        places = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
-        for place in places:
-            place.offset = self._consumer.get_watermark_offsets(place, timeout=10)[1]
-            assert place.offset != OFFSET_END
-        self._consumer.assign(places)
+        config = {**settings.librdkafka, "group.id": f"watch-{uuid.uuid4()}", "enable.auto.commit": False}
+        self._consumer, self._meter = Consumer(config), Consumer(config)
+        self._ends = [TopicPartition(topic.name, partition, OFFSET_END) for partition in range(topic.partitions)]
+        self._next = self._end()
+        self._consumer.assign([TopicPartition(topic.name, partition, offset) for partition, offset in self._next.items()])
         self.records: list[tuple[bytes | None, Any]] = []
 
     def look(self) -> list[tuple[bytes | None, Any]]:
+        """Everything appended up to this call, and what came in while it was fetched."""
+        end = self._end()
+        self._take()
+        while any(self._next[partition] < offset for partition, offset in end.items()):
+            self._take()
+        return self.records
+
+    def _end(self) -> dict[int, int]:
+        """The offset after the last record of each partition. Asked by the client that fetches, it would wait behind a fetch."""
+        deadline = time.monotonic() + _BROKER_S
+        while True:
+            try:
+                found = self._meter.offsets_for_times(self._ends, timeout=_BROKER_S)
+            except KafkaException:  # it is away, or back so lately that this client has not heard of the topic again
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                assert all(place.error is None and place.offset >= 0 for place in found), found
+                return {place.partition: place.offset for place in found}
+
+    def _take(self) -> None:
         for message in self._consumer.consume(1000, timeout=0.05):
-            assert message.error() is None, message.error()
+            partition, offset = message.partition(), message.offset()
+            assert message.error() is None and partition is not None and offset is not None, message.error()
+            self._next[partition] = offset + 1
             try:
                 self.records.append((message.key(), self._codecs.decode(message.value())))
             except BuildingError:
                 self.records.append((message.key(), message.value()))
-        return self.records
 
     def close(self) -> None:
         self._consumer.close()
+        self._meter.close()
 
 
 class Bench:
@@ -66,8 +91,16 @@ class Bench:
 
     def start(self, role: str, name: str | None = None) -> Running:
         """Start a role's process, again or, by another `name`, once more."""
+        running = self.launch(role, name)
+        running.wait_ready()
+        return running
+
+    def launch(self, role: str, name: str | None = None) -> Running:
+        """As `start`, without waiting."""
         label = name or role
-        self.running[label] = start_role(role, self.settings, label=f"{label}-{self.settings.simulator_port}")
+        part = role_part(role, self.settings, label=f"{label}-{self.settings.simulator_port}")
+        self.running[label] = Running(part, self.settings.home / "logs")
+        self.running[label].launch()
         return self.running[label]
 
     async def close(self) -> None:
@@ -129,20 +162,25 @@ async def wait(condition: Callable[[], object], what: str, within_s: float = 30)
 
 @asynccontextmanager
 async def bench(
-    stack: Settings, *roles: str, speed: float = 1.0, routing: bool = False, lines: Path | None = None
+    stack: Settings,
+    *roles: str,
+    speed: float = 1.0,
+    routing: bool = False,
+    lines: Path | None = None,
+    **fields: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with these roles running, on a simulator of its own at `speed`; its KNX devices in process or by `routing`.
 
-    `lines`: KNX lines of the test's own instead.
+    `lines`: KNX lines of the test's own instead; `fields`: more settings.
     """
     settings = msgspec.structs.replace(
         stack, simulator_port=free_port(), simulator_knx_port=free_port() if routing else None, simulator_speed=speed,
-        knx_lines_file=lines,
+        knx_lines_file=lines, **fields,
     )  # fmt: skip
     built = Bench(settings, await register_all(settings.registry))
     try:
         for role in roles:
-            built.start(role)
+            await asyncio.to_thread(built.launch(role).wait_ready)  # what the role talks to may live in this loop
         yield built
     except BaseException:
         for name, running in built.running.items():

@@ -71,7 +71,7 @@ async def test_a_newer_command_takes_over_a_travelling_blind(stack: Settings) ->
         )
         half = await b.send(b.command(7, Kind.closed_pct, 50))
         open_again = await b.send(b.command(7, Kind.closed_pct, 0))
-        assert (await b.result(close, within_s=5)).status is ResultStatus.superseded
+        assert (await b.result(close)).status is ResultStatus.superseded
         assert (await b.result(half)).status in (ResultStatus.superseded, ResultStatus.done)
         assert (await b.result(open_again)).status is ResultStatus.done
 

@@ -21,14 +21,12 @@ from streams.topics import (
 from tests.folding import Load, assert_live_equals_offline, codecs_of, stamped_by_writer, wait_caught_up
 from tests.processes import role
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-
 
 def test_an_independent_reader_reads_events_commands_dead_letters_and_every_changelog(stack):
     codecs = codecs_of(stack)
     load = Load(stack, codecs, rooms=3, seed=8)
     load.introduce()
-    earlier = NOW - timedelta(minutes=40)
+    earlier = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=40)
     with stamped_by_writer(stack, load):
         load = Load(stack, codecs, rooms=3, seed=9)
         load.introduce(earlier)

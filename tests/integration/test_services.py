@@ -18,6 +18,7 @@ from infra.provision import TopicUnusable, create_topics, provision
 from schemas.codecs import PUBLIC, subject_of
 from streams.topics import CATALOGUE, DEAD_LETTERS, ROOM_EVENTS
 from tests.conftest import Services
+from tests.processes import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +56,9 @@ def test_a_setting_that_drifted_is_put_back(provisioned: Services) -> None:
     librdkafka = provisioned.settings.librdkafka
     longer = msgspec.structs.replace(DEAD_LETTERS, retention=timedelta(days=40))
     assert create_topics(librdkafka, [longer]) == []
-    assert _retention(librdkafka) == str(40 * 24 * 3600 * 1000)
+    wait_until(lambda: _retention(librdkafka) == str(40 * 24 * 3600 * 1000), "40 days are kept")
     assert create_topics(librdkafka) == []
-    assert _retention(librdkafka) == str(30 * 24 * 3600 * 1000)
+    wait_until(lambda: _retention(librdkafka) == str(30 * 24 * 3600 * 1000), "30 days are kept again")
 
 
 def _retention(librdkafka: dict[str, str]) -> str:
@@ -69,6 +70,7 @@ def _retention(librdkafka: dict[str, str]) -> str:
 def test_another_number_of_partitions_is_refused_not_repaired(provisioned: Services) -> None:
     admin = AdminClient(provisioned.settings.librdkafka)
     admin.create_topics([NewTopic("building.odd", num_partitions=3, replication_factor=1)])["building.odd"].result(10)
+    wait_until(lambda: "building.odd" in admin.list_topics(timeout=10).topics, "the topic is listed")
     odd = msgspec.structs.replace(DEAD_LETTERS, name="building.odd")
     with pytest.raises(TopicUnusable, match="has 3 partitions, 1 are needed"):
         create_topics(provisioned.settings.librdkafka, [odd])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -17,11 +18,21 @@ from typing import Any
 
 import pytest
 
+from infra.building_plan import DEVICES
+from infra.zwave import parts as zwave_parts
+from schemas.records import DeviceRole
+from streams.settings import read_settings
+from tests import asking
 from tests.conftest import test_settings as settings_for
-from tests.processes import ROOT, home_of_its_own, wait_until
+from tests.integration.zwave.mock import Mock
+from tests.processes import ROOT, home_of_its_own, interrupt, wait_until
 
 ATRIUM = (sys.executable, "-m", "streams.cli")
-PARTS = {"kafka", "postgres", "registry", "prepare", "rooms", "api", "knx", "zwave", "history", "directory", "simulator"}
+ZWAVE = set() if zwave_parts.why_not(read_settings(os.environ)) else {zwave_parts.MOCK, zwave_parts.SERVER}
+"""Without Node's packages the simulated nodes are reached in process."""
+PARTS = {
+    "kafka", "postgres", "registry", "prepare", "rooms", "api", "knx", "zwave", "history", "directory", "simulator", *ZWAVE,
+}  # fmt: skip
 
 
 class Building:
@@ -62,8 +73,7 @@ class Building:
 
     def end(self) -> None:
         if self.up is not None and self.up.poll() is None:
-            self.up.send_signal(signal.SIGINT)
-            self.up.wait(60)
+            interrupt(self.up)
 
 
 def left_over(pids: dict[str, int], home: Path) -> dict[str, int]:
@@ -126,14 +136,18 @@ def run_curl(home: Building, line: str) -> str:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl: apt-get install curl")
 def test_the_readmes_curl_lines_answer_live_values(home: Building, record_property: Callable[[str, object], None]) -> None:
+    def readings(room_id: str) -> Any:
+        return json.loads(run_curl(home, f"curl http://localhost:8080/v1/rooms/{room_id}"))["readings"]
+
     def read_at() -> datetime | None:
-        temperature = json.loads(run_curl(home, "curl http://localhost:8080/v1/rooms/2"))["readings"]["temperature_c"]
+        temperature = readings("2")["temperature_c"]
         return datetime.fromisoformat(temperature["at"]) if temperature else None
 
     wait_until(lambda: (at := read_at()) and at > home.began_at, "room 2 has a temperature of this run")
     took_s = (datetime.now(UTC) - home.began_at).total_seconds()
     print(f"live values {took_s:.1f} s after the start")
     record_property("start_to_live_values_s", round(took_s, 1))
+    wait_until(lambda: readings("10")["humidity_pct"], "room 10 has a humidity")
 
     answers = {re.findall(r"localhost:8080([/\w]+)", line)[0]: run_curl(home, line) for line in readme_curls()}
     assert set(answers) == {
@@ -146,6 +160,22 @@ def test_the_readmes_curl_lines_answer_live_values(home: Building, record_proper
     assert 20 < humidity["value"] < 100
     assert json.loads(answers["/open_blinds"]) == {"success": True}
     assert json.loads(answers["/read_percentage_blinds"]) == {"success": True, "percentage": 100, "value": 100}
+
+
+@pytest.mark.skipif(not ZWAVE, reason="needs the Z-Wave JS server: run make setup")
+async def test_a_persons_wish_reaches_a_dimmer_through_the_z_wave_js_server(home: Building) -> None:
+    room_10 = next(device for device in DEVICES if device.room_id == "10" and device.role is DeviceRole.dimmer)
+    assert room_10.zwave_node is not None
+    beacon = "uuid=b9407f30-f5f8-466e-aff9-25556b57fe6d&major=30874&minor=43216"
+    status, answer = asking.ask(f"http://127.0.0.1:{home.settings.api_port}/percentage_dimmers?{beacon}&percentage=100")
+    assert (status, answer["success"]) == (200, True)
+    mock = Mock(json.loads((home.settings.home / "ports.json").read_text())["simulator-zwave"])
+    await mock.open()
+    async with asyncio.timeout(15):
+        while await mock.level(room_10.zwave_node) != 99:  # noqa: ASYNC110  # another process's
+            await asyncio.sleep(0.1)
+    assert (await mock.counts(room_10.zwave_node))["frames"] >= 1
+    await mock.close()
 
 
 def test_status_tells_every_part_with_pid_and_port(home: Building) -> None:
@@ -166,6 +196,7 @@ def test_the_terminal_is_told_how_to_reach_it(home: Building) -> None:
     assert f"http://127.0.0.1:{home.settings.api_port}/" in said
     assert f"curl 'http://127.0.0.1:{home.settings.api_port}/open_blinds?uuid=b9407f30-f5f8-466e-aff9-25556b57fe6d" in said
     assert "Traceback" not in said
+    assert ("the simulated Z-Wave nodes are reached in process" in said) is not bool(ZWAVE)
 
 
 def test_a_second_up_in_the_same_home_says_so(home: Building) -> None:

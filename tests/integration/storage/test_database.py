@@ -141,8 +141,8 @@ async def test_a_changed_row_gets_a_higher_revision_an_untouched_one_keeps_its_o
 @pytest.mark.parametrize(
     "change",
     [
-        "knx_floor = 8", "knx_bloc = 256", "knx_bloc = NULL", "zwave_node = 3", "bus = 'zwave'", "role = 'door'", "room_id = '99'",
-        "knx_bloc = 2", "bus = 'dali'", "name = ''", "device_id = 0",
+        "knx_floor = 8", "knx_bloc = 256", "knx_bloc = NULL", "zwave_node = 3", "zwave_endpoint = 0", "bus = 'zwave'",
+        "role = 'door'", "room_id = '99'", "knx_bloc = 2", "bus = 'dali'", "name = ''", "device_id = 0",
     ],
 )  # fmt: skip
 async def test_an_address_that_cannot_be_is_refused(fresh: Settings, db: asyncpg.Connection, change: str) -> None:
@@ -150,3 +150,20 @@ async def test_an_address_that_cannot_be_is_refused(fresh: Settings, db: asyncpg
     await seed(fresh.database)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await db.execute(f"UPDATE building.devices SET {change} WHERE device_id = 5")
+
+
+async def test_devices_share_a_node_at_different_endpoints_and_no_endpoint_is_the_root(
+    fresh: Settings, db: asyncpg.Connection
+) -> None:
+    await migrate(fresh.database)
+    await seed(fresh.database)
+    await db.execute("UPDATE building.devices SET zwave_node = 3, zwave_endpoint = 1 WHERE device_id = 11")
+    for taken in ("0", "NULL", "128", "-1"):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await db.execute(f"UPDATE building.devices SET zwave_endpoint = {taken} WHERE device_id = 11")
+    async with db.transaction():  # nodes 3.1 and 3 exchange their addresses
+        await db.execute("SET CONSTRAINTS ALL DEFERRED")
+        await db.execute("UPDATE building.devices SET zwave_endpoint = NULL WHERE device_id = 11")
+        await db.execute("UPDATE building.devices SET zwave_endpoint = 1 WHERE device_id = 10")
+    found = await db.fetch("SELECT device_id, zwave_endpoint FROM building.devices WHERE zwave_node = 3 ORDER BY device_id")
+    assert [tuple(row) for row in found] == [(10, 1), (11, None)]
