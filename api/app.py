@@ -13,11 +13,11 @@ from aiohttp.typedefs import Handler
 from api import health, leases, policies, rooms, why
 from api.guard import LOOPBACK_HOSTS, add_headers, host_guard
 from api.intents import IntentSink
-from api.keys import CLOCK, INTENTS, NEIGHBOURS, POLICIES, REPLICA, Clock
+from api.keys import CLOCK, INTENTS, NEIGHBOURS, REPLICA, Clock
 from api.legacy_routes import add_legacy_routes, legacy_errors
 from api.live import LIVE, Live, events
 from api.neighbours import Neighbours
-from api.policies import PolicyStore
+from api.policies import POLICIES, PolicyStore
 from api.problems import problems
 from api.replica import Replica
 from api.typed import openapi_of

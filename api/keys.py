@@ -1,10 +1,9 @@
-"""What the handlers find in the app."""
+"""What several handlers find in the app."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -13,15 +12,11 @@ from api.neighbours import Neighbours
 from api.problems import not_yet
 from api.replica import Replica
 
-if TYPE_CHECKING:
-    from api.policies import PolicyStore
-
 Clock = Callable[[], datetime]
 
 REPLICA = web.AppKey("replica", Replica)
 INTENTS: web.AppKey[IntentSink] = web.AppKey("intents")
 CLOCK: web.AppKey[Clock] = web.AppKey("clock")
-POLICIES: web.AppKey[PolicyStore | None] = web.AppKey("policies")
 NEIGHBOURS = web.AppKey("neighbours", Neighbours)
 
 

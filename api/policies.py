@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from api.keys import POLICIES, REPLICA
+from api.keys import REPLICA
 from api.problems import Problem, not_yet
 from api.typed import TypedRoutes
 from schemas.errors import BuildingError
@@ -29,6 +29,9 @@ class PolicyStore(Protocol):
 
     async def replace(self, scope: str, document: Document, expected: int | None) -> Stored:
         """Put a document in the place of a revision. Raises `BadPolicy`, `Superseded`, `NoScope`, `DatabaseUnavailable`."""
+
+
+POLICIES: web.AppKey[PolicyStore | None] = web.AppKey("policies")
 
 
 class PolicyView(Struct, frozen=True):
