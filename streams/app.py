@@ -98,6 +98,7 @@ class App(faust.App):
         except ConsumerNotStarted:
             owned = []
         member, busy = self.pulse.alive, consumer.restoring or any(lane.attends for lane in self.lanes.values())
+        held = any(lane.holds for lane in self.lanes.values())
         saved = {tp: self.lanes[tp.topic].saved.get(tp) for tp in owned if not self.lanes[tp.topic].in_hand(tp)}
         moved = self.consumer_generation_id, consumer.restored if self.in_recovery else 0  # else it reads on what its peers write
         try:
@@ -106,7 +107,7 @@ class App(faust.App):
             self.log.debug("not looked at: %r", error)
             return None
         idle = {tp: place for tp, place in saved.items() if waiting[tp]}
-        return Look(member, idle, sum(waiting[tp] for tp in idle), busy, moved)
+        return Look(member, idle, sum(waiting[tp] for tp in idle), busy, held, moved)
 
     async def crash(self, reason: BaseException) -> None:
         """Stop the worker for a reason."""

@@ -150,6 +150,8 @@ class Lane:
     def __init__(self, app: App, topic: str, *, shut_at_first: bool = False) -> None:
         self.app = app
         self._shut_at_first = shut_at_first
+        self.holds = False
+        """Whether the consumer waits here for a batch in hand, and fetches nothing for any other partition meanwhile."""
         self._opened = -1
         self._next: dict[TP, tuple[int, int]] = {}
         """Per partition the generation and the offset that the next batch must not begin behind."""
@@ -219,7 +221,11 @@ class Lane:
         """
         before = self._in_flight.get(tp)
         if before is not None:
-            await asyncio.wait({before.flight})
+            self.holds = True
+            try:
+                await asyncio.wait({before.flight})
+            finally:
+                self.holds = False
         batch = Batch(self, tp, records, generation)
         if batch.stale or self._is_shut(generation):
             self.expect(tp, records[0].offset, generation)

@@ -41,6 +41,8 @@ class Look(Struct, frozen=True):
     """How many those are."""
     busy: bool
     """Whether it has rows in hand, or prepares its partitions: whoever waits there says so itself."""
+    held: bool
+    """Whether its consumer waits for a batch in hand, one that waits for PostgreSQL or the registry: what lies meanwhile is not stuck."""
     moved: Hashable
     """Changes with every assignment, and with the rows read in a recovery."""
 
@@ -61,12 +63,14 @@ class Stall:
             self._outside, self._idle = 0, {}
             return None
         self._outside = 0 if look.member else self._outside + 1
+        if self._outside >= self._looks:
+            return f"not a member of its group at {self._outside} looks, one each {EVERY_S:.0f} s, though Kafka answers"
+        if look.held:
+            return None  # nor anew: a worker under load is held at many a look, and one partition of it may hang all the same
         before, self._idle = self._idle, {}
         for tp, saved in look.idle.items():
             held, still = before.get(tp, (saved, -1))
             self._idle[tp] = saved, still + 1 if held == saved else 0
-        if self._outside >= self._looks:
-            return f"not a member of its group at {self._outside} looks, one each {EVERY_S:.0f} s, though Kafka answers"
         stuck = [tp for tp, (_, still) in self._idle.items() if still >= self._looks]
         if not stuck:
             return None

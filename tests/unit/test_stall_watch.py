@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from streams.stall_watch import Look, Stall
 
 ONE, OTHER = TP("a-topic", 1), TP("a-topic", 2)
-STILL = Look(member=True, idle={ONE: (4, 17)}, records=983, busy=False, moved=(4, 0))
-OUTSIDE = Look(member=False, idle={}, records=0, busy=False, moved=(4, 0))
+STILL = Look(member=True, idle={ONE: (4, 17)}, records=983, busy=False, held=False, moved=(4, 0))
+OUTSIDE = Look(member=False, idle={}, records=0, busy=False, held=False, moved=(4, 0))
 
 
 def told(*looks):
@@ -43,6 +43,19 @@ def test_a_reason_begins_the_count_anew(still, reason):
 def test_a_partition_that_is_done_or_in_hand_or_has_moved_begins_its_count_anew(idle):
     between = replace(STILL, idle=idle)
     assert told(STILL, STILL, STILL, STILL, between, STILL, STILL, STILL) == [None] * 8
+
+
+def test_what_lies_behind_a_batch_that_waits_for_postgresql_is_not_stuck():
+    assert told(*[replace(STILL, held=True)] * 9) == [None] * 9
+
+
+def test_one_partition_that_hangs_is_seen_though_the_worker_is_held_now_and_then():
+    held = replace(STILL, held=True)
+    assert "983 records wait" in told(*[STILL, held] * 4, STILL)[-1]
+
+
+def test_who_is_held_and_not_known_to_its_group_is_ended():
+    assert "not a member" in told(*[replace(OUTSIDE, held=True)] * 4)[-1]
 
 
 def test_who_is_back_in_the_group_begins_anew():
