@@ -133,7 +133,8 @@ def test_the_opening_minute_keeps_its_times(page: Page, running: tuple[str, date
     wanted_s, confirmed_s = since_printed_s(valve["desired_at"]), since_printed_s(valve["reported_at"])
     humid_s = since_printed_s(actuator(tenth, "closed_pct")["desired_at"])
     print(f"after the URL, s: occupied {occupied_s:.1f}, valve {wanted_s:.1f}, confirmed {confirmed_s:.1f}, humid {humid_s:.1f}")
-    assert -2 <= occupied_s <= 10, "the story begins when the building is up, for there is nobody to tell it to before"
+    # The story begins at the first gateway's telegram; the URL is printed when the last part is ready, some seconds later.
+    assert -8 <= occupied_s <= 10, "the story begins when the building is up, for there is nobody to tell it to before"
     assert occupied_s <= wanted_s <= confirmed_s <= 10
     assert (valve["reported_pct"], valve["pending"], valve["last_status"]) == (90.0, None, "done")
     assert 0 <= humid_s <= 25

@@ -24,6 +24,7 @@ def load(stack, codecs, request):
     load = Load(stack, codecs, rooms=3, seed=1, prefix=request.node.name[:24])
     load.introduce()
     with role("rooms", stack):
+        wait_caught_up(stack)  # the introduction is a batch of its own: each room has two rows
         load.read(300)
         load.flush()
         wait_caught_up(stack)

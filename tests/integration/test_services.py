@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import asyncpg
 import msgspec
+import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -118,7 +119,9 @@ def test_the_database_outlives_a_killed_server(provisioned: Services) -> None:
             await db.close()
 
     before = asyncio.run(rooms())
+    children = psutil.Process(provisioned.postgres.pid).children(recursive=True)
     provisioned.postgres.kill()
+    psutil.wait_procs(children, timeout=60)  # until then they hold the shared memory, and no other server starts
     provisioned.postgres.start()
     assert {"1", "2", "10", "11"} <= set(before)  # beside the rooms other tests recorded
     assert asyncio.run(rooms()) == before

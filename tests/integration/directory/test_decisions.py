@@ -78,7 +78,9 @@ def test_an_old_routes_lease_survives_kill_9_of_the_rooms_worker_and_ends_on_tim
     assert back["winner"]["rule"] == "heat when occupied"
     assert timedelta(0) <= instant(back["desired_at"]) - until < timedelta(seconds=2)
     wait_until(lambda: valve(house)["reported_pct"] == 90, "automation has it back")
-    assert [sent["event"] for sent in valve(house)["recent"]][:2] == ["Tick", "Intent"]
+    last, before = [sent["event"] for sent in valve(house)["recent"]][:2]
+    assert last in ("Tick", "Reading"), "a reading logged between the end and its Tick ends the lease as well"
+    assert before == "Intent"
 
 
 def test_a_changed_policy_acts_within_2_s_and_is_named_in_the_next_why(house: House) -> None:

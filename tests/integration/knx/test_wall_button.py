@@ -19,7 +19,8 @@ from tests.integration.room_api import RoomApi
 
 pytestmark = needs_bus
 ROOM, BLIND, SENSOR = "10", 7, 13
-HOLD_S = 30
+HOLD_S = 60
+"""It outlives a kill and a restart of the worker, which may take 30 s."""
 
 
 async def test_a_wall_buttons_hold_survives_kill_9_of_the_rooms_worker_ends_on_time_and_hands_back(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from statistics import median
@@ -97,13 +97,24 @@ def levels(b: Bench, node_id: int) -> list[float]:
 
 
 async def read_awake(b: Bench, kept: Building) -> None:
-    """Wake the sleeper until it was asked: zwave-js lets a woken node that it has nothing for sleep again after 250 ms."""
+    """Wake the sleeper until it was asked."""
+    await wake_until(kept, lambda: levels(b, SLEEPER))
+
+
+async def done_awake(b: Bench, kept: Building, sent: Command) -> None:
+    """Wake the sleeper until it has carried this out."""
+    await wake_until(kept, lambda: b.results(sent))
+    await done(b, sent)
+
+
+async def wake_until(kept: Building, condition: Callable[[], object]) -> None:
+    """Wake the sleeper again and again: zwave-js lets a woken node that it has nothing for sleep again after 250 ms."""
     async with asyncio.timeout(60):
-        while not levels(b, SLEEPER):
+        while not condition():
             await kept.mock.wake(SLEEPER)
             with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    while not levels(b, SLEEPER):  # noqa: ASYNC110
+                async with asyncio.timeout(2):
+                    while not condition():  # noqa: ASYNC110
                         await asyncio.sleep(0.05)
 
 
@@ -239,8 +250,7 @@ async def test_a_sleeping_dimmer_is_told_the_latest_when_it_wakes_up(stack: Sett
         assert (await b.result(old)).status is ResultStatus.superseded
         await done(b, await send(b, HEALTHY, 1), within_s=10)
         assert not b.results(new)
-        await kept.mock.wake(SLEEPER)
-        await done(b, new)
+        await done_awake(b, kept, new)
         after = await kept.mock.counts(SLEEPER)
         assert (after["frames"], after["level"]) == (before["frames"] + 1, 20)
 
@@ -255,8 +265,7 @@ async def test_a_set_that_a_dimmer_slept_through_is_not_carried_out_when_it_wake
         await kept.mock.dead(SLEEPER, on=False)
         new = await send(b, SLEEPER, 20)
         await done(b, await send(b, HEALTHY, 2))  # the gateway has got both
-        await kept.mock.wake(SLEEPER)
-        await done(b, new)
+        await done_awake(b, kept, new)
         after = await kept.mock.counts(SLEEPER)
         assert after["level"] == 20
         assert after["changes"] - before["changes"] <= 1, f"nobody wants the old level any more: {before}, {after}"
