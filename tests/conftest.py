@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from infra.services import resolve
@@ -18,6 +19,9 @@ from tests.processes import Running, free_port, home_of_its_own
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background: what a test starts would not hear its Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+hypothesis_settings.register_profile("atrium", hypothesis_settings(), deadline=None)  # a stall of the machine is no failure
+hypothesis_settings.load_profile("atrium")
 
 
 class Services:

@@ -172,4 +172,4 @@ class Arbitration(RuleBasedStateMachine):
 
 
 TestArbitration = Arbitration.TestCase
-TestArbitration.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestArbitration.settings = settings(max_examples=60, stateful_step_count=30)

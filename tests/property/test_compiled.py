@@ -58,7 +58,7 @@ def datums(schema: Any, named: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("cls", PUBLIC, ids=subject_of)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_bytes_equal_fastavros_both_ways(cls: type[msgspec.Struct], data: st.DataObject) -> None:
     schema = json.loads(schema_text(subject_of(cls)))
     datum = data.draw(datums(schema, {}))
@@ -72,7 +72,7 @@ def test_bytes_equal_fastavros_both_ways(cls: type[msgspec.Struct], data: st.Dat
 
 @pytest.mark.parametrize("cls", PUBLIC, ids=subject_of)
 @given(body=st.binary(max_size=60))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_bytes_decode_or_are_undecodable(cls: type[msgspec.Struct], body: bytes) -> None:
     try:
         record = CODECS.decode(b"\x00" + IDS[cls].to_bytes(4, "big") + body)

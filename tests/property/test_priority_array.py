@@ -162,4 +162,4 @@ class PriorityArray(RuleBasedStateMachine):
 
 
 TestPriorityArray = PriorityArray.TestCase
-TestPriorityArray.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPriorityArray.settings = settings(max_examples=150, stateful_step_count=40)
