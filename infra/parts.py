@@ -10,11 +10,10 @@ from infra.services import environment, resolve
 from infra.zwave.parts import zwave_parts
 from streams.settings import Settings
 from streams.worker import ROLES
-from streams.zwave_settings import KEY_VARIABLES
+from streams.zwave_settings import KEY_VARIABLES, ZwaveDriverName
 
 PREPARE = "prepare"
-_HOLDS_KEYS = "zwave"
-"""OpenZWave is a child of that role; the embedded Z-Wave JS server, a part of its own, gets them besides."""
+GATEWAYS = ("knx", "zwave")
 
 
 def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], Settings]:
@@ -23,6 +22,8 @@ def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], S
     zwave, resolved = zwave_parts(resolved, env)
     decided = {"ATRIUM_ZWAVE_PORT", "ATRIUM_SIMULATOR_ZWAVE_PORT"}  # that one was wished for does not mean that it is used
     child_env = {name: value for name, value in env.items() if name not in decided.union(KEY_VARIABLES)} | environment(resolved)
+    # Whoever holds the stick has the network's keys: OpenZWave, a child of the role, or the embedded Z-Wave JS server, a part.
+    keys = resolved.zwave_keys.by_variable if resolved.zwave_driver is ZwaveDriverName.openzwave else {}
     command = (sys.executable, "-m", "streams.cli")
     prepare = Part(
         name=PREPARE,
@@ -37,10 +38,10 @@ def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], S
     roles = [
         Part(
             name=role.name, argv=(*command, "role", role.name), port=ports.get(role.name),
-            env={**child_env, **resolved.zwave_keys.by_variable} if role.name == _HOLDS_KEYS else child_env,
+            env={**child_env, **keys} if role.name == "zwave" else child_env,
             needs=(*prepare.needs, PREPARE), gated=True,
         )
         for role in ROLES.values()
-        if settings.simulator_enabled or not role.simulated
+        if (settings.simulator_enabled or not role.simulated) and (role.name not in GATEWAYS or resolved.has_bus(role.name))
     ]  # fmt: skip
     return [*services, prepare, *zwave, *roles], resolved

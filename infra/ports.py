@@ -92,9 +92,10 @@ def choose_ports(memory: Path, asked: dict[str, int | None]) -> dict[str, int]:
     """
     known: dict[str, int] = json.loads(memory.read_text()) if memory.exists() else {}
     chosen: dict[str, int] = {}
+    earlier = {port for name, port in known.items() if name not in asked and port in _claimed}
     spoken_for = {port for name, port in known.items() if name not in asked} | {port for port in asked.values() if port}
     for name, port in asked.items():
-        if port is not None and (port in chosen.values() or not claim(port)):
+        if port is not None and (port in chosen.values() or port in earlier or not claim(port)):
             raise PortTaken(name, port)
         chosen[name] = port or _pick(name, known, set(chosen.values()) | spoken_for)
     memory.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from agents.directory import fill
 from infra.database import migrate
 from infra.seed import seed
 from schemas.errors import BuildingError
+from schemas.records import Bus
 from streams.registry import register_all
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic
@@ -48,7 +49,7 @@ async def provision(settings: Settings) -> None:
 async def _prepare_database(settings: Settings) -> None:
     await migrate(settings.database)
     if settings.simulator_enabled:
-        await seed(settings.database)
+        await seed(settings.database, without=[Bus.zwave] if settings.zwave_is_real else [])
 
 
 def create_topics(librdkafka: dict[str, str], catalogue: Iterable[Topic] = CATALOGUE) -> list[str]:

@@ -77,6 +77,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"ws://127.0.0.1:{self.zwave_port}"
 
     @property
+    def zwave_is_real(self) -> bool:
+        """Whether there is a Z-Wave network that nobody plays: the simulated building has no nodes on it."""
+        named = self.zwave_server_url is not None or self.zwave_serial_port is not None
+        return named and self.zwave_driver is not ZwaveDriverName.simulated
+
+    def has_bus(self, gateway: str) -> bool:
+        """Whether there is something for the gateway `knx` or `zwave` to speak with: a bus, or the simulated building."""
+        return self.simulator_enabled or {"knx": bool(self.knx_lines), "zwave": self.zwave_is_real}[gateway]
+
+    @property
     def kafka(self) -> str:
         """Bootstrap servers of the Kafka in use. Raises `BadSetting` where none is set."""
         return _need(self.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")

@@ -42,7 +42,7 @@ class Look(Struct, frozen=True):
     busy: bool
     """Whether it has rows in hand, or prepares its partitions: whoever waits there says so itself."""
     held: bool
-    """Whether its consumer waits for a batch in hand, one that waits for PostgreSQL or the registry: what lies meanwhile is not stuck."""
+    """Whether its consumer waits for a batch in hand, and that maybe for PostgreSQL: what lies meanwhile is not stuck."""
     moved: Hashable
     """Changes with every assignment, and with the rows read in a recovery."""
 

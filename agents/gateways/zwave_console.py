@@ -83,6 +83,12 @@ class NoGateway(BuildingError):
     reason = "no_zwave_gateway"
 
 
+class WentAway(BuildingError):
+    """The gateway ended before it had answered."""
+
+    reason = "zwave_gateway_gone"
+
+
 class PathTooLong(BuildingError):
     """The home's path is longer than a socket's may be."""
 
@@ -245,7 +251,7 @@ class Console:
 def ask(home: Path, request: Request, say: Callable[[str], None] = lambda _: None) -> Answer:
     """The gateway's last answer; `say` hears what comes before. Ctrl-C stops what is under way, and waits until it has stopped.
 
-    Raises `NoGateway`, `PathTooLong`, `NotStopped`, and `Told` with what the gateway says is wrong.
+    Raises `NoGateway`, `WentAway`, `PathTooLong`, `NotStopped`, and `Told` with what the gateway says is wrong.
     """
     path = home / SOCKET
     _check(path)
@@ -270,7 +276,7 @@ def ask(home: Path, request: Request, say: Callable[[str], None] = lambda _: Non
                 f"the gateway was told to stop and has not answered within {_STOPS_WITHIN_S:.0f} s: it may still be under way"
             ) from error
         except OSError as error:
-            raise NoGateway(f"the Z-Wave gateway in {home} went away: {error}") from error
+            raise WentAway(f"the Z-Wave gateway in {home} went away: {error}") from error
 
 
 def _last(opened: socket.socket, heard: bytearray, say: Callable[[str], None]) -> Answer:

@@ -225,9 +225,14 @@ def _asked(request: Request) -> Answer:
     try:
         return ask(home, request, click.echo)
     except NoGateway as error:
-        gateway = next((part for part in status.read(home).parts if part.name == "zwave"), None)
+        building = status.read(home)
+        gateway = next((part for part in building.parts if part.name == "zwave"), None)
+        if gateway is None and building.parts:
+            raise NoGateway("no Z-Wave network is named: set ZWAVE_SERIAL_PORT or ZWAVE_SERVER_URL") from error
         if gateway is not None and gateway.state is status.State.ready:
             raise NoGateway("the simulated nodes are reached in process: there is no network to work on") from error
+        if gateway is not None:
+            raise NoGateway(f"the Z-Wave gateway is {gateway.state}: {gateway.text or 'try again'}") from error
         raise
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from infra.database import MIGRATIONS_FOLDER, MigrationError, migrate
 from infra.seed import seed
+from schemas.records import Bus
 from streams.database import DatabaseUnavailable, connect
 from streams.settings import Settings
 from tests.processes import free_port
@@ -116,6 +117,12 @@ async def test_the_seed_is_the_old_projects_building(fresh: Settings, db: asyncp
         (room, role) for room in ("1", "2", "10", "11") for role in ("radiator_valve", "blind", "multisensor", "dimmer")
     }
     assert all(row["simulated"] for row in await db.fetch("SELECT simulated FROM building.devices"))
+
+
+async def test_a_real_network_gets_no_simulated_devices(fresh: Settings, db: asyncpg.Connection) -> None:
+    await migrate(fresh.database)
+    await seed(fresh.database, without=[Bus.zwave])
+    assert await db.fetch("SELECT DISTINCT bus FROM building.devices") == [("knx",)]
 
 
 async def test_a_building_that_has_rooms_is_never_seeded(fresh: Settings, db: asyncpg.Connection) -> None:

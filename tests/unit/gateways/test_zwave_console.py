@@ -31,6 +31,7 @@ from agents.gateways.zwave_console import (
     Request,
     Seen,
     Told,
+    WentAway,
     ask,
     request_of,
 )  # fmt: skip
@@ -432,7 +433,7 @@ def test_a_gateway_that_ends_while_it_is_to_stop_is_told(tmp_path: Path, gateway
             conversation.sendall(UNDER_WAY)
             while conversation.recv(4096):
                 """Until the person has pressed Ctrl-C."""
-        with pytest.raises(NoGateway, match="went away: it hung up"):
+        with pytest.raises(WentAway, match="went away: it hung up"):
             asking.result(5)
 
 
@@ -462,8 +463,16 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, words: list[str], says: 
     assert (done.exit_code, says in done.output) == (1, True), done.output
 
 
-def test_a_gateway_without_a_network_says_so(tmp_path: Path) -> None:
-    gateway = status.PartStatus(name="zwave", state=status.State.ready, pid=None, port=None, since=0.0, restarts=0, text="", log="")
+@pytest.mark.parametrize(
+    ("name", "state", "text", "says"),
+    [
+        ("zwave", status.State.ready, "", "the simulated nodes are reached in process: there is no network to work on"),
+        ("zwave", status.State.restarting, "ended with 1: no stick", "the Z-Wave gateway is restarting: ended with 1: no stick"),
+        ("knx", status.State.ready, "", "no Z-Wave network is named: set ZWAVE_SERIAL_PORT or ZWAVE_SERVER_URL"),
+    ],
+)
+def test_a_gateway_without_a_network_says_so(tmp_path: Path, name: str, state: status.State, text: str, says: str) -> None:
+    gateway = status.PartStatus(name=name, state=state, pid=None, port=None, since=0.0, restarts=0, text=text, log="")
     (tmp_path / "run").mkdir()
     status.write(status.Status(home=str(tmp_path), supervisor=1, url=None, parts=[gateway]))
     held = status.lock(tmp_path)
@@ -471,4 +480,4 @@ def test_a_gateway_without_a_network_says_so(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, ["zwave", "nodes"], env={"ATRIUM_HOME": str(tmp_path)})
     finally:
         os.close(held)
-    assert done.output == "Error: the simulated nodes are reached in process: there is no network to work on\n"
+    assert done.output == f"Error: {says}\n"

@@ -62,6 +62,12 @@ def test_two_parts_never_get_one_port(tmp_path: Path, usual: dict[str, int]) -> 
     assert chosen["api"] == usual["kafka"] != chosen["kafka"]
 
 
+def test_a_port_asked_for_that_an_earlier_part_has_is_refused(tmp_path: Path, usual: dict[str, int]) -> None:
+    choose_ports(tmp_path / "ports.json", {"api": None})
+    with pytest.raises(PortTaken, match=f"port {usual['api']} for kafka"):
+        choose_ports(tmp_path / "ports.json", {"kafka": usual["api"]})
+
+
 def test_a_port_claimed_by_another_process_is_left_to_it(tmp_path: Path, usual: dict[str, int]) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.bind(f"\0atrium-port-{usual['kafka']}")

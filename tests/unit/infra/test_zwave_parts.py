@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from infra.parts import all_parts
 from infra.services import environment
 from infra.zwave import node, parts
 from infra.zwave.parts import MOCK, SERVER, planned_nodes, wanted, zwave_parts
@@ -101,6 +102,45 @@ def test_without_its_packages_simulated_nodes_are_reached_in_process_and_a_stick
     assert "atrium setup" in (parts.why_not(settings) or "")
     with pytest.raises(node.NodeFailed, match="ZWAVE_SERIAL_PORT is set, but the Z-Wave JS server is not installed"):
         zwave_parts(settings_of(tmp_path, ZWAVE_SERIAL_PORT="/dev/ttyACM0"), {})
+
+
+OWN_SERVICES = {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://127.0.0.1:1/atrium",
+    "SCHEMA_REGISTRY_URL": "http://127.0.0.1:1",
+}  # fmt: skip
+LINES = '[lines.house]\ngateway = "192.168.1.10"\n'
+
+
+@pytest.mark.parametrize(
+    ("env", "gateways"),
+    [
+        ({}, {"knx", "zwave"}),
+        ({"ATRIUM_SIMULATOR": "0"}, set()),
+        ({"ATRIUM_SIMULATOR": "0", "ZWAVE_SERVER_URL": "ws://pi:3000"}, {"zwave"}),
+        ({"ATRIUM_SIMULATOR": "0", "ATRIUM_ZWAVE_DRIVER": "openzwave", "ZWAVE_SERIAL_PORT": "/dev/ttyACM0"}, {"zwave"}),
+        ({"ATRIUM_SIMULATOR": "0", "ATRIUM_KNX_LINES": "lines.toml"}, {"knx"}),
+    ],
+)
+def test_a_gateway_without_a_bus_is_not_started(tmp_path, packages, env, gateways):
+    (tmp_path / "lines.toml").write_text(LINES)
+    if "ATRIUM_KNX_LINES" in env:
+        env = {**env, "ATRIUM_KNX_LINES": str(tmp_path / "lines.toml")}
+    made, _ = all_parts(settings_of(tmp_path, **OWN_SERVICES, **env), {})
+    assert {part.name for part in made} & {"knx", "zwave"} == gateways
+
+
+@pytest.mark.parametrize(
+    ("env", "holder"),
+    [
+        ({"ZWAVE_SERIAL_PORT": "/dev/ttyACM0"}, {SERVER}),
+        ({"ZWAVE_SERIAL_PORT": "/dev/ttyACM0", "ATRIUM_ZWAVE_DRIVER": "openzwave"}, {"zwave"}),
+        ({"ZWAVE_SERVER_URL": "ws://pi:3000"}, set()),
+    ],
+)
+def test_the_keys_reach_whoever_holds_the_stick_alone(tmp_path, packages, env, holder):
+    own = {**OWN_SERVICES, **env, "ZWAVE_S0_KEY": KEY}
+    made, _ = all_parts(settings_of(tmp_path, **own), own)
+    assert {part.name for part in made if KEY in part.env.values()} == holder
 
 
 def test_ports_are_not_those_of_the_other_services(tmp_path, packages):
