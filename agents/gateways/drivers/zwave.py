@@ -193,9 +193,12 @@ class ZwaveDriver:
         node = self._network.nodes.get(device.zwave_node)
         if node is None:
             raise DeviceSilent(f"there is no node {device.zwave_node} in the Z-Wave network")
-        if not node.ready:
-            raise NodeNotYet(f"Z-Wave node {node.node_id} is not known yet: {_stage(node)}")
         peer = self._peer(node.node_id)
+        if not node.ready:
+            if peer.breaker.shut_out:  # dead when the server started, so never interviewed: not to be waited for
+                wait_s = peer.breaker.next_probe_s(time.monotonic())
+                raise DeviceSilent(f"Z-Wave node {node.node_id} does not answer: it is tried again in {wait_s:.0f} s")
+            raise NodeNotYet(f"Z-Wave node {node.node_id} is not known yet: {_stage(node)}")
         if peer.asleep:
             raise NodeNotYet(f"Z-Wave node {node.node_id} sleeps: it is told when it wakes up")
         return node, peer

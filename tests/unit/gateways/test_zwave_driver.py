@@ -298,6 +298,16 @@ async def test_a_node_its_network_calls_dead_is_left_alone_at_once(clock: Clock)
         assert driver.health is None
 
 
+async def test_a_node_that_is_dead_before_it_is_known_fails_at_once(clock: Clock) -> None:
+    network = Played(node(3, level(3), status=Status.dead, ready=False))
+    async with running(network, dimmer(3)) as driver:
+        await fails(DeviceSilent, "does not answer: it is tried again in 5 s", driver.write(dimmer(3), Kind.level_pct, 40.0))
+        assert network.sets == []
+        clock.pass_s(FIRST_PROBE_S)
+        await until(lambda: network.count("ping", 3) == 1)
+        await fails(NodeNotYet, "its interview has not begun", driver.write(dimmer(3), Kind.level_pct, 40.0))
+
+
 async def test_a_node_called_dead_in_mid_call_is_left_alone_when_the_call_has_failed() -> None:
     network = Played(node(2, temperature(2)))
     async with running(network, device(2)) as driver:
