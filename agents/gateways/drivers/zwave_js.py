@@ -153,7 +153,9 @@ class ZwaveJsNetwork:
         answer = (await self._ask(node, poll) or {}).get("value")
         if answer is None:
             raise DeviceSilent(f"Z-Wave node {value.node_id} does not answer: {value.name}")
-        told = value_of_zwave_js(value.node_id, dict(found.data))  # a notification's answer is words; its value has been updated
+        # A notification's answer is words, and an answer overtakes the event that updates `found`: the server's store has it.
+        held = await self._ask(node, node.async_send_command("get_value", valueId=address, wait_for_result=True)) or {}
+        told = value_of_zwave_js(value.node_id, {**found.data, "value": held.get("value")})
         assert told is not None
         if (value.node_id, value.address) in self._untold:  # the server tells nothing of a notification that is idle and was
             self._events.put_nowait(Told(told, utc_now()))

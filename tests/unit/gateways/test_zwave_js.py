@@ -43,7 +43,7 @@ def js_node(client: object = None, *, fades: bool = True, **more: Any) -> JsNode
 
 
 class Server:
-    """The client as far as a node uses it: each command gets the next answer, the last one stays."""
+    """The client as far as a node uses it: each command gets the next answer, the last one stays; its store `holds` a value."""
 
     driver: Any = None
     connected = True
@@ -51,9 +51,12 @@ class Server:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[dict[str, Any]] = []
+        self.holds: Any = 5
 
     async def async_send_command(self, message: dict[str, Any], require_schema: int | None = None) -> Any:
         self.asked.append(message)
+        if message["command"] == "node.get_value":
+            return {"value": self.holds}
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, BaseException):
             raise answer
@@ -187,6 +190,26 @@ async def test_a_node_is_listed_with_what_it_told_last() -> None:
     network = Wired({})
     network.shows(50)
     assert [value.number for value in network.nodes[3].values] == [50]
+
+
+async def test_an_answer_is_new_though_it_comes_before_its_event() -> None:
+    network = Wired({"value": 50})
+    network.server.holds = 50
+    assert (await network.get(LEVEL)).number == 50
+    assert network.server.asked[1]["valueId"] == network.server.asked[0]["valueId"]
+    assert await network.told() == [50]
+
+
+async def test_an_answer_is_told_once_where_its_event_comes_first() -> None:
+    network = Wired(None)
+
+    async def shown() -> dict[str, Any]:
+        network.shows(50)
+        return {"value": 50}
+
+    network.server.answers, network.server.holds = [shown], 50
+    assert (await network.get(LEVEL)).number == 50
+    assert await network.told() == [50]
 
 
 async def test_who_is_not_there_is_silent() -> None:
