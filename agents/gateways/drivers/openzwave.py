@@ -157,9 +157,16 @@ class OpenZwaveNetwork:
             yield f"node {node_id} has left"
 
     async def heal(self, node_id: int | None) -> AsyncGenerator[str, None]:
-        """Let a node, or one after the other, look for its neighbours anew. Raises `BusUnavailable`, `DeviceSilent` at the end."""
+        """Let a node, or one after the other without those that sleep, look for its neighbours anew.
+
+        Raises `BusUnavailable`, `DeviceSilent` at the end.
+        """
         failed = []
         for each in [node_id] if node_id is not None else sorted(self._nodes):
+            node = self._nodes.get(each)
+            if node_id is None and node is not None and node.status is Status.asleep:
+                yield f"node {each}: skipped"
+                continue
             try:
                 async with aclosing(self._command("heal", "the search for routes", node=each)) as command:
                     async for said in command:

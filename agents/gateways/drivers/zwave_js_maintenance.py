@@ -12,6 +12,7 @@ from zwave_js_server.client import Client
 from zwave_js_server.const import ExclusionStrategy, InclusionStrategy, NodeStatus, SecurityClass
 from zwave_js_server.exceptions import BaseZwaveJSServerError, NotConnected
 from zwave_js_server.model.controller import Controller
+from zwave_js_server.model.controller.rebuild_routes import RebuildRoutesOptions
 from zwave_js_server.model.node import Node
 
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent
@@ -237,7 +238,7 @@ async def exclude(client: Client, listening: asyncio.Future[None]) -> AsyncItera
 
 
 async def heal(client: Client, listening: asyncio.Future[None], node_id: int | None) -> AsyncIterator[str]:
-    """Rebuild routes. Raises `BusUnavailable`, `DeviceSilent` where the node is not there or the controller refuses.
+    """Rebuild routes, of all nodes without those that sleep. Raises `BusUnavailable`, `DeviceSilent` where it cannot be done.
 
     Those of one node cannot be stopped: the controller goes on when the iterator is closed.
     """
@@ -271,8 +272,9 @@ async def heal(client: Client, listening: asyncio.Future[None], node_id: int | N
         said.listen(controller, "rebuild routes progress", lambda _: progress(dict(controller.rebuild_routes_progress or {})))
         said.listen(controller, "rebuild routes done", done)
         refused = DeviceSilent("the controller does not rebuild routes now: it does so already, or has no nodes")
+        awake = RebuildRoutesOptions(include_sleeping=False)  # one that sleeps would be waited for, for hours
         async with _under_way(
-            "rebuilding routes", controller.async_begin_rebuilding_routes(), refused,
+            "rebuilding routes", controller.async_begin_rebuilding_routes(awake), refused,
             controller.async_stop_rebuilding_routes, lambda: over, listening,
         ):  # fmt: skip
             try:

@@ -138,6 +138,17 @@ async def test_the_routes_of_the_others_are_found_though_one_fails() -> None:
     assert said == ["node 2: its routes could not be rebuilt: failed", "node 3: done"]
 
 
+async def test_the_routes_of_all_are_rebuilt_without_those_that_sleep() -> None:
+    network, said = Running(), list[str]()
+    network._nodes[2] = Node(2, Status.asleep, ready=True, listening=False)
+    working = asyncio.ensure_future(heard(network.heal(None), said))
+    await asyncio.sleep(0.001)
+    network.says("Completed")
+    await working
+    assert said == ["node 2: skipped", "node 3: done"]
+    assert network.child.asked == ["heal"]
+
+
 async def test_a_child_that_is_started_anew_has_lost_no_nodes() -> None:
     network, said = Running(), list[str]()
     working = asyncio.ensure_future(heard(network.exclude(), said))

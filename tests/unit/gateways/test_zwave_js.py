@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from zwave_js_server.event import Event, EventBase
 from zwave_js_server.exceptions import ConnectionFailed, FailedCommand, FailedZWaveCommand, NotConnected
+from zwave_js_server.model.controller.rebuild_routes import RebuildRoutesOptions
 from zwave_js_server.model.node import Node as JsNode
 
 from agents.gateways.drivers import zwave_calling_off, zwave_js, zwave_js_maintenance
@@ -406,13 +407,15 @@ class Willing(EventBase):
     def __init__(self, *nodes: JsNode, stops: Any = None) -> None:
         super().__init__()
         self.nodes = {each.node_id: each for each in nodes}
+        self.begun: list[tuple[object, ...]] = []
         self.stopped = 0
         self.turn = asyncio.Event()
         self.turn.set()
         self.too_late = False
         self._stops = stops
 
-    async def _begin(self, *_: object) -> bool:
+    async def _begin(self, *how: object) -> bool:
+        self.begun.append(how)
         await self.turn.wait()
         return True
 
@@ -571,6 +574,14 @@ async def test_a_node_that_joins_in_clear_is_said_to(granted: int | None, says: 
     node.emit("ready", {})
     await asyncio.wait_for(working.task, 1)
     assert working.said[0] == f"node 3 joined{says}; its interview begins"
+
+
+async def test_the_routes_of_all_are_rebuilt_without_waiting_for_those_that_sleep() -> None:
+    controller = Willing(js_node(status=1, isListening=False))
+    working = Working(controller, heal, None)
+    await _begun()
+    working.task.cancel()
+    assert controller.begun == [(RebuildRoutesOptions(include_sleeping=False),)]
 
 
 @pytest.mark.parametrize(
