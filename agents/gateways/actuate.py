@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from agents.gateways.decide import Next
-from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Driver
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Driver, NothingSent
 from agents.gateways.effects import Effects
 from agents.gateways.knx_functions import NotOnKnx
 from agents.gateways.log import utc_now
@@ -128,10 +128,13 @@ async def _carry_out(
             _logger.warning("device %d is told once more: %s", device.device_id, ended.reason)
         except (DeviceSilent, NotOnKnx, NotOnZwave) as error:
             return Ended(ResultStatus.failed, reason=str(error))
-        except BusUnavailable as error:  # the telegram may have gone out, and anything may have happened since: look first
-            look_first, why = True, f"; the bus was away: {error}"
+        except BusUnavailable as error:
+            if tries or not isinstance(error, NothingSent):
+                look_first = True  # the telegram may have gone out, and anything may have happened since
+            why = f"; the bus was away: {error}"
             if utc_now() > command.expires_at:
-                return Ended(ResultStatus.unverified, reason=f"not confirmed by {command.expires_at:%H:%M:%S} UTC{why}")
+                status, what = (ResultStatus.unverified, "confirmed") if look_first else (ResultStatus.expired, "begun")
+                return Ended(status, reason=f"not {what} by {command.expires_at:%H:%M:%S} UTC{why}")
             _logger.warning("device %d waits for the bus: %s", device.device_id, error)
             await _sleep(pause_s, newer)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)

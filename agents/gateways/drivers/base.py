@@ -18,6 +18,10 @@ class BusUnavailable(BuildingError):
     reason = "bus_unavailable"
 
 
+class NothingSent(BusUnavailable):
+    """The bus or the device cannot be reached now, and this call has sent nothing."""
+
+
 class DeviceSilent(BuildingError):
     """The bus is there, the device does not answer."""
 

@@ -12,7 +12,7 @@ from statistics import median
 from typing import TypeVar
 
 from agents.gateways import zwave_levels, zwave_mapping
-from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Hand, Report, Written
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Hand, NothingSent, Report, Written
 from agents.gateways.drivers.outbox import Outbox
 from agents.gateways.drivers.zwave_faults import faults
 from agents.gateways.drivers.zwave_network import Lost, Network, NodeChanged, NodeNotYet, Set, Told
@@ -140,7 +140,8 @@ class ZwaveDriver:
 
         match await self._timed(peer.call(send, SET_TRIES)):
             case Set.refused:
-                raise NotOnZwave(f"Z-Wave node {node.node_id} refuses the level: endpoint {endpoint} takes none")
+                why = f"refuses the level at endpoint {endpoint}: it cannot do it now, or takes none"
+                raise NotOnZwave(f"Z-Wave node {node.node_id} {why}")
             case Set.confirmed:
                 return Written(confirmed_pct=zwave_levels.from_wire(wire))
             case _:
@@ -187,7 +188,7 @@ class ZwaveDriver:
 
     def _reach(self, device: Device) -> tuple[Node, Peer]:
         if self.trouble is not None:
-            raise BusUnavailable(self.trouble)
+            raise NothingSent(self.trouble)
         if device.zwave_node is None or device.line_id != self._line_id:
             raise NotOnZwave(f"device {device.device_id} is on line {device.line_id}, not in this network, {self._line_id}")
         node = self._network.nodes.get(device.zwave_node)
@@ -196,11 +197,10 @@ class ZwaveDriver:
         peer = self._peer(node.node_id)
         if not node.ready:
             if peer.breaker.shut_out:  # dead when the server started, so never interviewed: not to be waited for
-                wait_s = peer.breaker.next_probe_s(time.monotonic())
-                raise DeviceSilent(f"Z-Wave node {node.node_id} does not answer: it is tried again in {wait_s:.0f} s")
-            raise NodeNotYet(f"Z-Wave node {node.node_id} is not known yet: {_stage(node)}")
+                raise peer.silence()
+            raise NothingSent(f"Z-Wave node {node.node_id} is not known yet: {_stage(node)}")
         if peer.asleep:
-            raise NodeNotYet(f"Z-Wave node {node.node_id} sleeps: it is told when it wakes up")
+            raise NothingSent(f"Z-Wave node {node.node_id} sleeps: it is told when it wakes up")
         return node, peer
 
     async def _open(self) -> None:

@@ -91,8 +91,7 @@ class Peer:
         """Call it when it is its turn; between tries others have theirs. Raises `DeviceSilent`, at once where it is left alone."""
         async with self._turn:
             if self.breaker.shut_out:
-                wait_s = self.breaker.next_probe_s(time.monotonic())
-                raise DeviceSilent(f"Z-Wave node {self.node_id} does not answer: it is tried again in {wait_s:.0f} s")
+                raise self.silence()
             for left in reversed(range(tries)):
                 try:
                     result = await over_the_radio()
@@ -107,6 +106,11 @@ class Peer:
                     self.breaker.well()
                     return result
             raise AssertionError("no tries")
+
+    def silence(self) -> DeviceSilent:
+        """What is said of it while it is left alone."""
+        wait_s = self.breaker.next_probe_s(time.monotonic())
+        return DeviceSilent(f"Z-Wave node {self.node_id} does not answer: it is tried again in {wait_s:.0f} s")
 
     async def probe(self, ping: Callable[[], Awaitable[bool]]) -> None:
         """Ping it, where it is still left alone when its turn comes: whether it is to be further. Raises what the ping raises."""

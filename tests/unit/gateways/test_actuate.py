@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from agents.gateways.actuate import Ended, Reported, actuate
 from agents.gateways.decide import Next
-from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Report, Written
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, NothingSent, Report, Written
 from agents.gateways.log import utc_now
 from schemas.commands import Effect
 from schemas.records import Device, EffectState, Kind, ResultStatus
@@ -187,6 +187,24 @@ async def test_a_newer_command_ends_the_wait() -> None:
     bus = Bus(reads=[62.0])
     ended, _ = await carried_out(bus, newer=True)
     assert (ended.status, bus.told) == (ResultStatus.superseded, [])
+
+
+async def test_a_command_that_never_left_has_expired() -> None:
+    bus = Bus(reads=[NothingSent("away")], writes=[NothingSent("away")])
+    ended, _ = await carried_out(bus, ttl_s=0.3)
+    assert (ended.status, "away" in ended.reason) == (ResultStatus.expired, True)
+
+
+async def test_a_command_that_never_left_is_begun_without_a_look() -> None:
+    bus = Bus(reads=[AssertionError("read")], writes=[NothingSent("away"), Written(confirmed_pct=100.0)])
+    ended, _ = await carried_out(bus)
+    assert (ended.status, bus.told) == (ResultStatus.done, [100, 100])
+
+
+async def test_a_command_that_left_before_the_bus_went_away_is_not_verified() -> None:
+    bus = Bus(reads=[NothingSent("away")])
+    ended, _ = await carried_out(bus, ttl_s=0.3)
+    assert (ended.status, bus.told) == (ResultStatus.unverified, [100])
 
 
 async def test_what_the_device_confirms_in_its_answer_is_not_asked_again() -> None:

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from agents.gateways.drivers import outbox, zwave, zwave_breaker, zwave_peers, zwave_polls
-from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, Report
+from agents.gateways.drivers.base import BusUnavailable, DeviceSilent, NothingSent, Report
 from agents.gateways.drivers.zwave import LOOK_S, SET_TRIES, ZwaveDriver
 from agents.gateways.drivers.zwave_breaker import FAILURES, FIRST_PROBE_S
 from agents.gateways.drivers.zwave_network import NodeNotYet, Set
@@ -138,7 +138,7 @@ async def test_a_level_the_node_refuses_is_said_to_be() -> None:
     network = Played(node(3, level(3)))
     async with running(network, dimmer(3)) as driver:
         network.answers[3] = [Set.refused]
-        await fails(NotOnZwave, "refuses the level", driver.write(dimmer(3), Kind.level_pct, 40.0))
+        await fails(NotOnZwave, "refuses the level at endpoint 0: it cannot", driver.write(dimmer(3), Kind.level_pct, 40.0))
 
 
 async def test_a_set_nobody_acknowledges_is_tried_again_and_others_have_their_turn_in_between() -> None:
@@ -305,7 +305,7 @@ async def test_a_node_that_is_dead_before_it_is_known_fails_at_once(clock: Clock
         assert network.sets == []
         clock.pass_s(FIRST_PROBE_S)
         await until(lambda: network.count("ping", 3) == 1)
-        await fails(NodeNotYet, "its interview has not begun", driver.write(dimmer(3), Kind.level_pct, 40.0))
+        await fails(NothingSent, "its interview has not begun", driver.write(dimmer(3), Kind.level_pct, 40.0))
 
 
 async def test_a_node_called_dead_in_mid_call_is_left_alone_when_the_call_has_failed() -> None:
@@ -761,7 +761,7 @@ async def test_a_node_in_its_interview_is_not_asked_and_a_call_says_how_far_it_i
     network = Played(node(2, temperature(2), ready=False, stage="NodeInfo"))
     async with running(network, device(2)) as driver:
         assert network.asked == []
-        await fails(NodeNotYet, "its interview is at NodeInfo", driver.read(device(2), Kind.temperature_c))
+        await fails(NothingSent, "its interview is at NodeInfo", driver.read(device(2), Kind.temperature_c))
         network.change(2, ready=True)
         await until(lambda: network.count(f"get {TEMPERATURE}", 2) == 1)
 
