@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from zwave_js_server.client import Client
 from zwave_js_server.const import CommandClass, NodeStatus, SetValueStatus
-from zwave_js_server.exceptions import BaseZwaveJSServerError, FailedCommand, FailedZWaveCommand
+from zwave_js_server.exceptions import BaseZwaveJSServerError, CannotConnect, FailedCommand, FailedZWaveCommand
 from zwave_js_server.model.node import Node as JsNode
 
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent
@@ -54,7 +55,7 @@ class ZwaveJsNetwork:
     """`zwave_network.Network` on the Z-Wave JS server at a URL such as ws://127.0.0.1:3000."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url, self._shown = url, _shown(url)
         self._client: Client | None = None
         self._session: aiohttp.ClientSession | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -83,10 +84,10 @@ class ZwaveJsNetwork:
             if client.driver is None:
                 if self._listening.done():
                     self._listening.result()  # raises why, where there is a why
-                raise BusUnavailable(f"Z-Wave JS server {self._url} closed the connection")
+                raise BusUnavailable(f"Z-Wave JS server {self._shown} closed the connection")
         except (OSError, TimeoutError, aiohttp.ClientError, BaseZwaveJSServerError) as error:
             await self.close()
-            raise BusUnavailable(f"Z-Wave JS server {self._url}: {error or 'no answer'}") from error
+            raise BusUnavailable(f"Z-Wave JS server {self._shown}: {_why(error) or 'no answer'}") from error
         except BusUnavailable:
             await self.close()
             raise
@@ -185,7 +186,7 @@ class ZwaveJsNetwork:
 
     def _connected(self) -> Client:
         if self._client is None or self._client.driver is None or self._listening is None or self._listening.done():
-            raise BusUnavailable(f"Z-Wave JS server {self._url} is not connected")
+            raise BusUnavailable(f"Z-Wave JS server {self._shown} is not connected")
         return self._client
 
     def _node(self, node_id: int) -> JsNode:
@@ -220,13 +221,13 @@ class ZwaveJsNetwork:
         except FailedCommand as error:
             raise DeviceSilent(f"Z-Wave node {node_id}: {error}") from error
         except (BaseZwaveJSServerError, aiohttp.ClientError, OSError) as error:
-            raise BusUnavailable(f"Z-Wave JS server {self._url}: {error}") from error
+            raise BusUnavailable(f"Z-Wave JS server {self._shown}: {error}") from error
         finally:
             asked.cancel()
             asleep.cancel()
         if self._listening is None or self._listening.done() or asked.cancelled():
-            raise BusUnavailable(f"Z-Wave JS server {self._url}: the connection is gone")
-        raise BusUnavailable(f"Z-Wave JS server {self._url} did not answer within {_ANSWER_S:g} s")
+            raise BusUnavailable(f"Z-Wave JS server {self._shown}: the connection is gone")
+        raise BusUnavailable(f"Z-Wave JS server {self._shown} did not answer within {_ANSWER_S:g} s")
 
     def _follow(self, node: JsNode) -> None:
         """Take what a node tells from now on."""
@@ -280,7 +281,7 @@ class ZwaveJsNetwork:
 
     def _lost(self, listening: asyncio.Task[None]) -> None:
         error = None if listening.cancelled() else listening.exception()
-        self._events.put_nowait(Lost(f"Z-Wave JS server {self._url}: {error or 'the connection was closed'}"))
+        self._events.put_nowait(Lost(f"Z-Wave JS server {self._shown}: {error or 'the connection was closed'}"))
 
 
 def facts_of(node: JsNode) -> Node:
@@ -296,6 +297,22 @@ def facts_of(node: JsNode) -> Node:
         device_class=device_class.specific.label if (device_class := node.device_class) else "",
         values=tuple(value for value in values if value is not None),
     )  # fmt: skip
+
+
+def _shown(url: str) -> str:
+    """A URL for messages, without what may be secret: its user information and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _why(error: Exception) -> str:
+    """An error's words, but where aiohttp's repeat the URL."""
+    match error.error if isinstance(error, CannotConnect) else error:
+        case aiohttp.WSServerHandshakeError() as refused:
+            return f"{refused.status}, {refused.message}"
+        case aiohttp.InvalidURL():
+            return "not a URL"
+    return str(error)
 
 
 def _is(value: Value, node_id: int, data: Mapping[str, Any]) -> bool:

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import InvalidURL, WSServerHandshakeError
 from zwave_js_server.event import Event, EventBase
-from zwave_js_server.exceptions import ConnectionFailed, FailedCommand, FailedZWaveCommand, NotConnected
+from zwave_js_server.exceptions import CannotConnect, ConnectionFailed, FailedCommand, FailedZWaveCommand, NotConnected
 from zwave_js_server.model.controller.rebuild_routes import RebuildRoutesOptions
 from zwave_js_server.model.node import Node as JsNode
 
@@ -22,6 +23,8 @@ from agents.gateways.zwave_mapping import Status, Value
 
 pytestmark = pytest.mark.timeout(20)
 URL = "ws://127.0.0.1:1"
+SECRET = "wss://joe:word@host:3000/zwave?token=abc"
+REQUEST: Any = SimpleNamespace(real_url=SECRET)
 LEVEL = Value(3, 0, 0x26, "currentValue", number=5)
 SUCCESS, WORKING, FAIL, UNSUPERVISED = 255, 1, 2, 254
 
@@ -354,6 +357,23 @@ async def test_of_the_old_connection_nothing_is_told_any_more(network: ZwaveJsNe
 async def test_a_server_that_refuses_says_why(network: ZwaveJsNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PlayedClient, "refusing", FailedCommand("1", "schema_incompatible", "too old"))
     await fails(BusUnavailable, "too old", network.open())
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (NotConnected("no"), "no"),
+        (CannotConnect(WSServerHandshakeError(REQUEST, (), status=401, message="refused")), "401, refused"),
+        (CannotConnect(InvalidURL(SECRET)), "not a URL"),
+    ],
+)
+async def test_no_message_shows_what_is_secret_of_a_url(
+    network: ZwaveJsNetwork, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    network = ZwaveJsNetwork(SECRET)
+    monkeypatch.setattr(PlayedClient, "refusing", error)
+    await fails(BusUnavailable, f"^Z-Wave JS server wss://host:3000/zwave: {says}$", network.open())
+    await fails(BusUnavailable, "^Z-Wave JS server wss://host:3000/zwave is not connected$", network.ping(3))
 
 
 # A person on the network
