@@ -20,6 +20,7 @@ from api.keys import CLOCK, REPLICA, replica_of
 from api.problems import not_yet
 from api.replica import Replica
 from api.views import building_view, room_view, status_view
+from streams.waiting import happens
 
 HEARTBEAT = timedelta(seconds=5)
 PACE = timedelta(milliseconds=200)
@@ -45,10 +46,7 @@ class Feed:
 
     async def next(self, patience: timedelta) -> list[str]:
         """Wait for changed rooms; none after `patience` or when the server stops."""
-        try:
-            async with asyncio.timeout(patience.total_seconds()):
-                await self.wake.wait()
-        except TimeoutError:
+        if not await happens(self.wake, patience.total_seconds()):
             return []
         self.wake.clear()
         rooms, self._changed = sorted(self._changed), set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from agents.gateways.zwave_mapping import NotOnZwave
 from agents.rules.arbitration import same
 from schemas.commands import Command, Effect
 from schemas.records import Device, EffectState, Kind, ResultStatus
+from streams.waiting import happens
 
 TRIES = 2
 """A target is told so often to a device that does not get there: the first telegram may have been lost without a sign."""
@@ -136,7 +136,7 @@ async def _carry_out(
                 status, what = (ResultStatus.unverified, "confirmed") if look_first else (ResultStatus.expired, "begun")
                 return Ended(status, reason=f"not {what} by {command.expires_at:%H:%M:%S} UTC{why}")
             _logger.warning("device %d waits for the bus: %s", device.device_id, error)
-            await _sleep(pause_s, newer)
+            await happens(newer, pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
 
@@ -198,14 +198,7 @@ async def _confirm(
             return Ended(ResultStatus.superseded, last.reported_pct, "a newer command came while it was under way")
         if loop.time() > ends + _GRACE_S:
             return last
-        await _sleep(_LOOK_EVERY_S, newer)
-
-
-async def _sleep(span_s: float, newer: asyncio.Event) -> None:
-    """Sleep, but wake for a newer command."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(span_s):  # wait_for may lose a cancellation (python/cpython issue 86296)
-            await newer.wait()
+        await happens(newer, _LOOK_EVERY_S)
 
 
 def _effect(command: Command, state: EffectState, ended: Ended | None = None) -> Effect:

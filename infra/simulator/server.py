@@ -30,6 +30,7 @@ from infra.simulator.zwave import ZwaveDevices
 from schemas.records import Bus
 from streams.notify import notify
 from streams.settings import BadSetting, Settings
+from streams.waiting import happens
 
 _STALLED_BYTES = 1 << 20
 _MOST_TICKS = 40
@@ -78,9 +79,7 @@ class Simulator:
     async def _run(self) -> None:
         await self._started.wait()
         if self._zwave is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ZWAVE_KNOWN_WITHIN_S):
-                    await self._zwave.known.wait()
+            await happens(self._zwave.known, _ZWAVE_KNOWN_WITHIN_S)
         started, ticks = time.monotonic(), 0
         while True:
             behind = int((time.monotonic() - started) / TICK_S) - ticks

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent
 from agents.gateways.drivers.knx_line import Line, Urgency
 from streams.knx_lines import KnxLine
+from streams.waiting import happens
 
 MOST_SHARE = 0.3
 """Of a line's rate that periodic reads may take: the rest is for commands and what people do."""
@@ -99,12 +100,7 @@ class Reads:
         while not self._all:
             every_s = self._line.config.read_every_s
             pause_s = _PROBE_S if self.silent else every_s / max(1, len(self._addresses))
-            try:
-                async with asyncio.timeout(pause_s):  # not wait_for: Python 3.11's can swallow a cancellation
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-            else:
+            if await happens(self._news, pause_s):
                 self._news.clear()
                 continue
             if not self._addresses or (self.refused and not self.silent):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from agents.gateways.drivers.base import BusUnavailable, DeviceSilent
 from agents.gateways.zwave_mapping import NotOnZwave
 from schemas.records import Device, Kind
+from streams.waiting import happens
 
 _BATTERY_S = 86_400.0
 """A battery lasts for months; asking shortens it."""
@@ -74,6 +74,4 @@ class Polls:
             self.made += made
             if not made:
                 self._look.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_EVERY_S):  # wait_for may lose a stop (python/cpython issue 86296)
-                        await self._look.wait()
+                await happens(self._look, _LOOK_EVERY_S)
