@@ -13,7 +13,6 @@ from streams.worker import ROLES
 from streams.zwave_settings import KEY_VARIABLES, ZwaveDriverName
 
 PREPARE = "prepare"
-GATEWAYS = ("knx", "zwave")
 
 
 def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], Settings]:
@@ -42,6 +41,6 @@ def all_parts(settings: Settings, env: Mapping[str, str]) -> tuple[list[Part], S
             needs=(*prepare.needs, PREPARE), gated=True,
         )
         for role in ROLES.values()
-        if (settings.simulator_enabled or not role.simulated) and (role.name not in GATEWAYS or resolved.has_bus(role.name))
+        if role.wanted(resolved)
     ]  # fmt: skip
     return [*services, prepare, *zwave, *roles], resolved

@@ -10,16 +10,14 @@ from rich.console import Console
 from rich.status import Status as Spinner
 
 from infra import status
-from infra.parts import GATEWAYS, all_parts
+from infra.parts import all_parts
 from infra.status import PartStatus, State
 from infra.supervisor import Supervisor
 from infra.zwave import parts as zwave_parts
 from streams.settings import Settings
 
-_NO_BUS = {
-    "knx": "no KNX line is named (ATRIUM_KNX_LINES): no KNX gateway runs",
-    "zwave": "no Z-Wave stick or server is named (ZWAVE_SERIAL_PORT, ZWAVE_SERVER_URL): no Z-Wave gateway runs",
-}
+_NO_KNX = "no KNX line is named (ATRIUM_KNX_LINES): no KNX gateway runs"
+_NO_ZWAVE = "no Z-Wave stick or server is named (ZWAVE_SERIAL_PORT, ZWAVE_SERVER_URL): no Z-Wave gateway runs"
 _ROOM_10 = "uuid=b9407f30-f5f8-466e-aff9-25556b57fe6d&major=30874&minor=43216"
 """The beacon of the seeded building's room 10."""
 
@@ -89,9 +87,9 @@ def run_up(settings: Settings, env: Mapping[str, str]) -> None:
                 f"[yellow]{zwave_parts.why_not(settings)}; the simulated Z-Wave nodes are reached in process until then[/]",
                 highlight=False, soft_wrap=True,
             )  # fmt: skip
-        for gateway in GATEWAYS:
-            if not resolved.has_bus(gateway):
-                console.print(_NO_BUS[gateway], highlight=False, soft_wrap=True)
+        for has, why in ((resolved.has_knx, _NO_KNX), (resolved.has_zwave, _NO_ZWAVE)):
+            if not has:
+                console.print(why, highlight=False, soft_wrap=True)
         console.print(_welcome(resolved, url), highlight=False, soft_wrap=True)
 
     try:

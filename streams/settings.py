@@ -82,9 +82,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         named = self.zwave_server_url is not None or self.zwave_serial_port is not None
         return named and self.zwave_driver is not ZwaveDriverName.simulated
 
-    def has_bus(self, gateway: str) -> bool:
-        """Whether there is something for the gateway `knx` or `zwave` to speak with: a bus, or the simulated building."""
-        return self.simulator_enabled or {"knx": bool(self.knx_lines), "zwave": self.zwave_is_real}[gateway]
+    @property
+    def has_knx(self) -> bool:
+        """Whether there is a KNX line to speak with, real or simulated."""
+        return self.simulator_enabled or bool(self.knx_lines)
+
+    @property
+    def has_zwave(self) -> bool:
+        """Whether there is a Z-Wave network to speak with, real or simulated."""
+        return self.simulator_enabled or self.zwave_is_real
 
     @property
     def kafka(self) -> str:

@@ -28,8 +28,8 @@ class Role(Struct, frozen=True, kw_only=True):
     name: str
     module: str
     purpose: str
-    simulated: bool = False
-    """Started only where the building is simulated."""
+    wanted: Callable[[Settings], bool] = lambda _: True
+    """Whether there is something for it to do under these settings."""
 
 
 ROLES = {
@@ -37,11 +37,26 @@ ROLES = {
     for role in (
         Role(name="rooms", module="agents.rooms", purpose="folds the rooms' log into tables and commands"),
         Role(name="api", module="api.server", purpose="serves the tables over HTTP, takes intents"),
-        Role(name="knx", module="agents.gateways.knx", purpose="joins the KNX lines to the log"),
-        Role(name="zwave", module="agents.gateways.zwave", purpose="joins the Z-Wave networks to the log"),
+        Role(
+            name="knx",
+            module="agents.gateways.knx",
+            purpose="joins the KNX lines to the log",
+            wanted=lambda settings: settings.has_knx,
+        ),
+        Role(
+            name="zwave",
+            module="agents.gateways.zwave",
+            purpose="joins the Z-Wave networks to the log",
+            wanted=lambda settings: settings.has_zwave,
+        ),
         Role(name="history", module="agents.history", purpose="keeps every event and command in PostgreSQL"),
         Role(name="directory", module="agents.directory", purpose="carries the building from PostgreSQL into Kafka"),
-        Role(name="simulator", module="infra.simulator.server", purpose="plays the building behind the gateways", simulated=True),
+        Role(
+            name="simulator",
+            module="infra.simulator.server",
+            purpose="plays the building behind the gateways",
+            wanted=lambda settings: settings.simulator_enabled,
+        ),
     )
 }
 
