@@ -13,19 +13,15 @@ class Breaker:
     def __init__(self) -> None:
         self._failures = 0
         self._pause_s = FIRST_PROBE_S
-        self.open_since: float | None = None
+        self.shut_out = False
+        """Whether the node is left alone."""
         self._probe_at = 0.0
         self._came_back = False
-
-    @property
-    def shut_out(self) -> bool:
-        """Whether the node is left alone."""
-        return self.open_since is not None
 
     def well(self) -> None:
         """The node has said or acknowledged something."""
         self._came_back |= self.shut_out
-        self._failures, self._pause_s, self.open_since = 0, FIRST_PROBE_S, None
+        self._failures, self._pause_s, self.shut_out = 0, FIRST_PROBE_S, False
 
     def came_back(self) -> bool:
         """Whether it has answered after it was left alone; told once."""
@@ -40,8 +36,8 @@ class Breaker:
 
     def dead(self, now_s: float) -> None:
         """Its network has given it up, or a probe got no answer."""
-        if self.open_since is None:
-            self.open_since = now_s
+        if not self.shut_out:
+            self.shut_out = True
         elif now_s < self._probe_at:
             return  # said twice: by the call that failed and by the network
         else:

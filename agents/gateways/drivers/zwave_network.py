@@ -14,7 +14,7 @@ from agents.gateways.zwave_mapping import Node, Value
 
 
 class NodeNotYet(BusUnavailable):
-    """The network is well, the node has to be waited for: it sleeps, or its interview is not over."""
+    """The network is well, the node has to be waited for: it sleeps."""
 
 
 class Told(Struct, frozen=True):
